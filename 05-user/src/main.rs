@@ -1,0 +1,163 @@
+//! Stage 5: the shell is root inside, and an ordinary user outside.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use common::check::{check, exit_code, init_logging};
+use common::reexec::{self, Command, IdMap};
+use common::rootfs;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::CloneFlags;
+use nix::sys::wait::wait;
+use nix::unistd::{chdir, getgid, getuid, pivot_root, sethostname};
+
+/// A root shell for an ordinary user.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Shell to run
+    #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
+    nsshell: PathBuf,
+    /// Hostname in the container
+    #[arg(long, value_name = "NAME", default_value = "nshost")]
+    nshostname: String,
+    /// Directory that becomes / in the container
+    #[arg(long, value_name = "DIR", default_value = rootfs::DEFAULT)]
+    rootfs: PathBuf,
+    /// Arguments for the shell
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
+fn main() -> ExitCode {
+    init_logging();
+    check(reexec::dispatch(
+        &Args::parse(),
+        &[("ns_init", ns_init)],
+        ns_start,
+    ))
+}
+
+/// Starts [`ns_init`] in its new namespaces.
+fn ns_start(args: &Args) -> Result<ExitCode> {
+    reexec::command("ns_init")
+        .cloneflag(CloneFlags::CLONE_NEWNS)
+        .cloneflag(CloneFlags::CLONE_NEWUTS)
+        .cloneflag(CloneFlags::CLONE_NEWPID)
+        .cloneflag(CloneFlags::CLONE_NEWUSER)
+        .uid_mappings(&[IdMap {
+            container_id: 0,
+            host_id: getuid().as_raw(),
+            size: 1,
+        }])
+        .gid_mappings(&[IdMap {
+            container_id: 0,
+            host_id: getgid().as_raw(),
+            size: 1,
+        }])
+        .current_dir(rootfs::prepare(&args.rootfs, &["proc", "temp", "dev"])?)
+        .env_keep(&["TERM"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .run()
+}
+
+/// Runs inside the new namespaces: sets them up, then starts the shell.
+fn ns_init(args: &Args) -> Result<ExitCode> {
+    sethostname(&args.nshostname)
+        .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
+    let rootfs = env::current_dir().context("find the root directory")?;
+    mount_root(&rootfs)?;
+    change_root(&rootfs)?;
+    ns_run(args)
+}
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Mounts all that the container will see, on and below the directory that becomes its root.
+fn mount_root(rootfs: &Path) -> Result<()> {
+    // The new namespace starts with a copy of the host's mounts. Where they are shared, as under systemd,
+    // what is mounted on a copy shows up on the host as well: mount_namespaces(7).
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .context("make all mounts private")?;
+    // pivot_root(2): the new root must be a mount point.
+    mount(
+        Some(rootfs),
+        rootfs,
+        NONE,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        NONE,
+    )
+    .context("bind the root directory to itself")?;
+    // Here, and not after the change of the root: in a user namespace a new proc may show no more than
+    // one that is mounted already, and the host's is about to go (user_namespaces(7)).
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(
+        Some("proc"),
+        &rootfs.join("proc"),
+        Some("proc"),
+        flags,
+        NONE,
+    )
+    .context("mount /proc")?;
+    mount(
+        Some("godir"),
+        &rootfs.join("temp"),
+        Some("tmpfs"),
+        MsFlags::empty(),
+        NONE,
+    )
+    .context("mount a tmpfs on /temp")?;
+    mount_dev(&rootfs.join("dev"))
+}
+
+/// Mounts a tmpfs on `dev`, with the host's harmless devices in it.
+fn mount_dev(dev: &Path) -> Result<()> {
+    mount(
+        Some("dev"),
+        dev,
+        Some("tmpfs"),
+        MsFlags::MS_NOSUID,
+        Some("mode=755"),
+    )
+    .context("mount a tmpfs on /dev")?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let (host, device) = (Path::new("/dev").join(name), dev.join(name));
+        // mknod(2) takes a capability over the whole machine. A bind mount needs a file to be mounted on.
+        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
+        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind /dev/{name}"))?;
+    }
+    Ok(())
+}
+
+/// Makes `rootfs` the root directory, with no way back.
+fn change_root(rootfs: &Path) -> Result<()> {
+    chdir(rootfs).context("enter the root directory")?;
+    // The old root ends up on top of the new one, and there is unmounted: pivot_root(2), notes.
+    pivot_root(".", ".").context("pivot_root to the root directory")?;
+    umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?;
+    chdir("/").context("enter /")
+}
+
+/// Runs the shell. This is process 1, and all others in the PID namespace die with it.
+fn ns_run(args: &Args) -> Result<ExitCode> {
+    let shell = Command::new(&args.nsshell)
+        .args(&args.shell_args)
+        .start()?
+        .release()?;
+    // Whose parent ends becomes a child of process 1, and stays a zombie until it is waited for.
+    loop {
+        let status = wait().context("wait for a process")?;
+        if status.pid() == Some(shell.pid()) {
+            return Ok(exit_code(status));
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the stages share, so that each of them holds its own lesson and nothing else.
+//!
+//! - [`reexec`] starts this program again, or a shell, in new namespaces.
+//! - [`check`] sets up the log, and turns the one error that reaches `main` into a line and a status.
+//! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
+//! - `testing` (with the feature of that name) is what the tests of all stages share.
+//!
+//! Clone flags, id maps, mounts, the change of the root directory and the loop of process 1 are not
+//! here: they are what the stages are about.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "Containers are made of Linux namespaces: build this on Linux, or in a virtual machine with it."
+);
+
+#[cfg(target_os = "linux")]
+pub mod check;
+#[cfg(target_os = "linux")]
+pub mod reexec;
+#[cfg(target_os = "linux")]
+pub mod rootfs;
+#[cfg(target_os = "linux")]
+mod signals;
+#[cfg(target_os = "linux")]
+mod terminal;
+#[cfg(all(target_os = "linux", feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,424 @@
+//! The directory that becomes a container's `/`: made when the default one is missing, and checked before
+//! anybody moves into it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use lddtree::DependencyAnalyzer;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::stat::{Mode, umask};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{getegid, geteuid, mkdtemp};
+
+/// The root directory of a container when the reader names none. It is made when it is missing.
+pub const DEFAULT: &str = "/tmp/busybox";
+
+/// Returns the absolute path of the root directory to use for `rootfs`, checked.
+///
+/// [`DEFAULT`] is made when it is missing: from this host's busybox, or else from its own shell and tools.
+/// When it belongs to somebody else, `/tmp/busybox-UID` takes its place, and a warning says so.
+///
+/// To be called before the clone: inside a user namespace all owners but the mapped ones look alike.
+///
+/// - `rootfs`: the directory that the reader has asked for.
+/// - `mount_points`: directories that the stage will mount on, relative to it.
+///
+/// # Errors
+///
+/// One line that names the directory and says what is wrong with it: it is missing, no directory, lacks a
+/// mount point, is mounted noexec; or another user owns it or can write to it, and could have planted what
+/// is about to be executed.
+pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
+    let rootfs = if rootfs == Path::new(DEFAULT) {
+        default_rootfs()?
+    } else {
+        rootfs.to_owned()
+    };
+    let said = format!("root directory {}", rootfs.display());
+    let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
+    let metadata = rootfs.metadata().with_context(|| said.clone())?;
+    ensure!(metadata.is_dir(), "{said}: not a directory");
+    ensure_safe(&rootfs, &metadata)?;
+    let missing: Vec<_> = mount_points
+        .iter()
+        .map(|mount_point| rootfs.join(mount_point))
+        .filter(|directory| !directory.is_dir())
+        .map(|directory| directory.display().to_string())
+        .collect();
+    ensure!(
+        missing.is_empty(),
+        "{said}: a mount point is missing: mkdir {}",
+        missing.join(" ")
+    );
+    let flags = statvfs(&rootfs).with_context(|| said.clone())?.flags();
+    ensure!(
+        !flags.contains(FsFlags::ST_NOEXEC),
+        "{said}: nothing can be executed in it, its file system is mounted noexec: \
+         cp -a {} ~/busybox, and then --rootfs ~/busybox",
+        rootfs.display()
+    );
+    Ok(rootfs)
+}
+
+/// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that belongs to nobody else; makes it when it
+/// is missing.
+fn default_rootfs() -> Result<PathBuf> {
+    let of_mine = PathBuf::from(format!("{DEFAULT}-{}", outer_uid()));
+    for candidate in [Path::new(DEFAULT), &of_mine] {
+        if candidate.symlink_metadata().is_err() {
+            build(candidate).with_context(|| format!("make the root directory {candidate:?}"))?;
+        }
+        // Made a moment ago by another start, it may be another user's.
+        let metadata = candidate
+            .symlink_metadata()
+            .with_context(|| format!("{candidate:?}"))?;
+        if is_trusted(metadata.uid()) {
+            return Ok(candidate.to_owned());
+        }
+        if candidate != of_mine {
+            log::warn!(
+                "{DEFAULT} belongs to another user (id {}): using {}",
+                metadata.uid(),
+                of_mine.display()
+            );
+        }
+    }
+    bail!(
+        "root directory {}: belongs to another user; name your own with --rootfs",
+        of_mine.display()
+    );
+}
+
+/// The caller's user id outside of a user namespace that maps one id, as `cargo rootless` makes it: where
+/// everybody is root, the directories of two users would have one name.
+fn outer_uid() -> u32 {
+    let inside = geteuid().as_raw();
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.lines()
+        .find_map(|line| outer_id(inside, line))
+        .unwrap_or(inside)
+}
+
+/// Returns what a line of /proc/PID/uid_map makes of the id `inside`.
+fn outer_id(inside: u32, line: &str) -> Option<u32> {
+    let numbers: Vec<u32> = line
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let [first_inside, first_outside, size] = numbers[..] else {
+        return None;
+    };
+    let offset = inside
+        .checked_sub(first_inside)
+        .filter(|offset| *offset < size)?;
+    first_outside.checked_add(offset)
+}
+
+/// Who may own what a container executes: root, the caller, and who has called sudo(8).
+fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == geteuid().as_raw() || sudo_id("SUDO_UID") == Some(owner)
+}
+
+/// Returns the id that sudo(8) has left in the environment. For others than root it says nothing.
+fn sudo_id(variable: &str) -> Option<u32> {
+    env::var(variable)
+        .ok()
+        .filter(|_| geteuid().is_root())?
+        .parse()
+        .ok()
+}
+
+/// The owner that a user namespace shows for ids that it does not map: user_namespaces(7), section
+/// "Unmapped user and group IDs".
+const OVERFLOW_UID: u32 = 65534;
+
+/// Fails if another user could have put something into `rootfs`, or could put another directory in its
+/// place.
+fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
+    let said = format!("root directory {}", rootfs.display());
+    let owner = metadata.uid();
+    ensure!(
+        is_trusted(owner),
+        "{said}: belongs to another user (id {owner}), who could have planted anything: \
+         copy it (cp -r {} ~/busybox) and name the copy with --rootfs",
+        rootfs.display()
+    );
+    ensure!(
+        !is_writable_by_others(metadata),
+        "{said}: writable by other users, who could have planted anything: chmod go-w {}",
+        rootfs.display()
+    );
+    for parent in rootfs.ancestors().skip(1) {
+        let metadata = parent
+            .metadata()
+            .with_context(|| format!("{said}: {}", parent.display()))?;
+        // In a user namespace root's own directories are an unknown user's.
+        let trusted = is_trusted(metadata.uid()) || metadata.uid() == OVERFLOW_UID;
+        let sticky = metadata.mode() & 0o1000 != 0;
+        ensure!(
+            trusted && (sticky || !is_writable_by_others(&metadata)),
+            "{said}: another user can rename it in {}: put it where only you and root can write",
+            parent.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether others than the owner can write: everybody, or a group that is neither root's nor the caller's.
+fn is_writable_by_others(metadata: &Metadata) -> bool {
+    let group = metadata.gid();
+    let our_group = group == 0 || group == getegid().as_raw() || sudo_id("SUDO_GID") == Some(group);
+    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !our_group)
+}
+
+/// Where the programs are, from the root directory.
+const BIN: &str = "bin";
+
+/// The directories of a root directory. `proc`, `dev` and `temp` are mount points.
+const DIRECTORIES: [&str; 11] = [
+    BIN, "dev", "etc", "home", "proc", "root", "sys", "temp", "tmp", "usr", "var",
+];
+
+/// The files of a root directory that programs look into, and what they find.
+const FILES: [(&str, &str); 4] = [
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    ),
+    ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
+    ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+    // Stage 03 has no device there: a shell takes the standard input of its background jobs from here.
+    ("dev/null", ""),
+];
+
+/// What a container cannot do without.
+const ESSENTIAL: [&str; 6] = ["sh", "ls", "ps", "mount", "hostname", "id"];
+
+/// What makes it comfortable, where the host has it.
+const COMFORT: &[&str] = &[
+    "bash", "cat", "chmod", "chown", "chroot", "cp", "cut", "date", "dd", "df", "dirname", "echo",
+    "env", "false", "find", "free", "grep", "head", "ip", "ipcmk", "ipcrm", "ipcs", "kill", "ln",
+    "mkdir", "mv", "nproc", "pgrep", "pidof", "ping", "printf", "pwd", "readlink", "rm", "rmdir",
+    "sed", "seq", "sleep", "sort", "stat", "stty", "tail", "tee", "test", "touch", "tr", "true",
+    "tty", "umount", "uname", "unshare", "vi", "wc", "whoami", "xargs",
+];
+
+/// Makes a root directory at `target`. It is made beside its place and renamed, so that `target` is whole
+/// or not there, whoever else is making it and whenever this is interrupted.
+fn build(target: &Path) -> Result<()> {
+    remove_abandoned(target)?;
+    let template = beside(target, "XXXXXX");
+    let workshop = mkdtemp(&template).with_context(|| format!("mkdtemp {}", template.display()))?;
+    // Its owner is at work in it as long as this lock is held: others leave it alone.
+    let lock = lock(&workshop)?.context("another start has locked it")?;
+    let before = umask(Mode::from_bits_truncate(0o022));
+    let moved = fill(&workshop).and_then(|()| {
+        fs::set_permissions(&workshop, Permissions::from_mode(0o755)).context("chmod")?;
+        fs::rename(&workshop, target).context("rename")
+    });
+    umask(before);
+    if moved.is_err() {
+        fs::remove_dir_all(&workshop).context("remove what is half made")?;
+    }
+    drop(lock);
+    // rename(2): another start was first. Its directory is as good.
+    let lost = |error: &anyhow::Error| {
+        let kind = error.downcast_ref().map(std::io::Error::kind);
+        matches!(
+            kind,
+            Some(ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
+        )
+    };
+    match moved {
+        Err(error) if !lost(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Where `target` is made: `.busybox-UID-SUFFIX` in the same directory.
+fn beside(target: &Path, suffix: &str) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().display().to_string();
+    target.with_file_name(format!(".{name}-{}-{suffix}", outer_uid()))
+}
+
+/// Locks a directory for its maker: flock(2). The lock ends with the process.
+fn lock(directory: &Path) -> Result<Option<Flock<File>>> {
+    let file = File::open(directory).with_context(|| format!("open {}", directory.display()))?;
+    Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok())
+}
+
+/// Removes what starts that were killed in the middle of [`build`] have left beside `target`.
+fn remove_abandoned(target: &Path) -> Result<()> {
+    let prefix = beside(target, "");
+    let prefix = prefix.file_name().unwrap_or_default().as_encoded_bytes();
+    let parent = target.parent().unwrap_or(Path::new("/"));
+    for entry in fs::read_dir(parent).with_context(|| format!("read {}", parent.display()))? {
+        let entry = entry.context("read a directory entry")?;
+        if !entry.file_name().as_encoded_bytes().starts_with(prefix)
+            || entry.metadata().map(|metadata| metadata.uid()).ok() != Some(geteuid().as_raw())
+        {
+            continue;
+        }
+        // Gone already, or at work: both are another start's business.
+        if let Ok(Some(_lock)) = lock(&entry.path()) {
+            fs::remove_dir_all(entry.path()).context("remove what a killed start has left")?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts everything into the empty directory `root`.
+fn fill(root: &Path) -> Result<()> {
+    for directory in DIRECTORIES {
+        DirBuilder::new()
+            .mode(0o755)
+            .create(root.join(directory))
+            .with_context(|| format!("mkdir {directory}"))?;
+    }
+    for (file, text) in FILES {
+        fs::write(root.join(file), text).with_context(|| format!("write {file}"))?;
+    }
+    symlink(Path::new("..").join(BIN), root.join("usr/bin")).context("link usr/bin")?;
+    let applets = install_busybox(root).unwrap_or_else(|error| {
+        log::info!("no busybox, so its programs are this host's own: {error:#}");
+        0
+    });
+    for tool in ESSENTIAL {
+        install_tool(root, tool).or_else(|error| substitute(root, tool).context(error))?;
+    }
+    if applets == 0 {
+        for tool in COMFORT {
+            if let Err(error) = install_tool(root, tool) {
+                log::info!("left out: {error:#}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts this host's busybox into `root`, with a link for each of its applets. Returns how many.
+fn install_busybox(root: &Path) -> Result<usize> {
+    let busybox = find_program("busybox")?;
+    let list = Command::new(&busybox)
+        .arg("--list")
+        .output()
+        .context("busybox --list")?;
+    ensure!(list.status.success(), "busybox --list: {}", list.status);
+    let applets = String::from_utf8(list.stdout).context("busybox --list")?;
+    install(&busybox, root, "busybox")?;
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        let link = root.join(BIN).join(applet);
+        symlink("busybox", &link).with_context(|| format!("link {}", link.display()))?;
+    }
+    Ok(applets.lines().count())
+}
+
+/// Puts this host's program `tool` into `root`, if there is none of that name yet.
+fn install_tool(root: &Path, tool: &str) -> Result<()> {
+    if root.join(BIN).join(tool).exists() {
+        return Ok(());
+    }
+    install(&find_program(tool)?, root, tool)
+}
+
+/// Puts a script in the place of an essential tool that the host lacks. Only hostname(1) is missing on
+/// common distributions.
+fn substitute(root: &Path, tool: &str) -> Result<()> {
+    ensure!(tool == "hostname", "a root directory needs {tool}");
+    let script = root.join(BIN).join(tool);
+    fs::write(
+        &script,
+        "#!/bin/sh\nread -r name </proc/sys/kernel/hostname && echo \"$name\"\n",
+    )
+    .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
+    .with_context(|| format!("write {}", script.display()))
+}
+
+/// Finds an executable file in `PATH`, or where administrators' programs are.
+fn find_program(name: &str) -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from))
+        .map(|directory| directory.join(name))
+        .find(|file| {
+            file.metadata()
+                .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
+        })
+        .with_context(|| format!("no program {name} on this host"))
+}
+
+/// Copies the file `program` into the root directory `root` as `/bin/NAME`, and the shared libraries it
+/// needs to their own paths.
+///
+/// # Errors
+///
+/// A file cannot be read or written, is no ELF program, or needs a library that is not there.
+pub fn install(program: &Path, root: &Path, name: &str) -> Result<()> {
+    let said = || program.display().to_string();
+    let tree = DependencyAnalyzer::default()
+        .analyze(program)
+        .with_context(said)?;
+    for library in tree.libraries.values() {
+        ensure!(
+            library.found(),
+            "{}: needs {}, which is not found",
+            said(),
+            library.name
+        );
+        copy(&library.path, &inside(root, &library.path))?;
+        // The host's loader may have found it by a cache that the new root has not: ld.so(8). Beside the C
+        // library it looks without.
+        if let Some(libc) = tree.libraries.get("libc.so.6") {
+            let directory = inside(root, &libc.path).with_file_name("");
+            let file = library
+                .path
+                .file_name()
+                .unwrap_or(OsStr::new(&library.name));
+            copy(&library.path, &directory.join(file))?;
+        }
+    }
+    copy(program, &root.join(BIN).join(name))
+}
+
+/// The path in `root` for the absolute `path`.
+fn inside(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// Copies a file that is to be executed, or loaded, and makes its directory. What is there stays.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let directory = to.parent().unwrap_or(to);
+    fs::create_dir_all(directory).with_context(|| format!("mkdir {}", directory.display()))?;
+    // Not the mode of the original: a copy of mount(8) must not be set-user-ID.
+    fs::copy(from, to)
+        .and_then(|_| fs::set_permissions(to, Permissions::from_mode(0o755)))
+        .with_context(|| format!("copy {} to {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::outer_id;
+
+    #[test]
+    fn an_id_is_mapped_by_the_range_that_holds_it() {
+        assert_eq!(outer_id(0, "         0       1000          1"), Some(1000));
+        assert_eq!(outer_id(7, "5 100 3"), Some(102));
+        assert_eq!(outer_id(0, "0 0 4294967295"), Some(0));
+    }
+
+    #[test]
+    fn an_id_outside_of_the_range_is_not_mapped() {
+        assert_eq!(outer_id(1, "0 1000 1"), None);
+        assert_eq!(outer_id(4, "5 100 3"), None);
+        assert_eq!(outer_id(0, ""), None);
+    }
+}
