@@ -10,15 +10,18 @@ use common::check::{check, init_logging};
 use common::reexec::Command;
 use nix::sched::CloneFlags;
 
-/// A shell with a hostname of its own, to change by hand.
+/// What the command line can say.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, about)]
 struct Args {
     /// Shell to run
     #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
     nsshell: PathBuf,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
     /// Arguments for the shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     shell_args: Vec<OsString>,
 }
 
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
 /// Runs the shell in a new UTS namespace.
 fn ns_run(args: &Args) -> Result<ExitCode> {
     Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
         .args(&args.shell_args)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .run()

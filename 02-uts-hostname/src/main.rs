@@ -11,9 +11,9 @@ use common::reexec::{self, Command};
 use nix::sched::CloneFlags;
 use nix::unistd::sethostname;
 
-/// A shell with a hostname that is set for it.
+/// What the command line can say.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, about)]
 struct Args {
     /// Shell to run
     #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
@@ -21,26 +21,23 @@ struct Args {
     /// Hostname in the container
     #[arg(long, value_name = "NAME", default_value = "nshost")]
     nshostname: String,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
     /// Arguments for the shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     shell_args: Vec<OsString>,
 }
 
 /// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
 fn main() -> ExitCode {
     init_logging();
-    check(reexec::dispatch(
-        &Args::parse(),
-        &[("ns_init", ns_init)],
-        ns_start,
-    ))
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
 }
 
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(_: &Args) -> Result<ExitCode> {
-    reexec::command("ns_init")
-        .cloneflag(CloneFlags::CLONE_NEWUTS)
-        .run()
+    reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).run()
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
@@ -52,5 +49,5 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
 
 /// Runs the shell.
 fn ns_run(args: &Args) -> Result<ExitCode> {
-    Command::new(&args.nsshell).args(&args.shell_args).run()
+    Command::new(&args.nsshell).option("-c", args.command.as_ref()).args(&args.shell_args).run()
 }

@@ -15,9 +15,9 @@ use nix::sched::CloneFlags;
 use nix::sys::wait::wait;
 use nix::unistd::{chdir, chroot, sethostname};
 
-/// A shell with process ids, a root directory and a /proc of its own.
+/// What the command line can say.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, about)]
 struct Args {
     /// Shell to run
     #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
@@ -28,19 +28,18 @@ struct Args {
     /// Directory that becomes / in the container
     #[arg(long, value_name = "DIR", default_value = rootfs::DEFAULT)]
     rootfs: PathBuf,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
     /// Arguments for the shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     shell_args: Vec<OsString>,
 }
 
 /// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
 fn main() -> ExitCode {
     init_logging();
-    check(reexec::dispatch(
-        &Args::parse(),
-        &[("ns_init", ns_init)],
-        ns_start,
-    ))
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
 }
 
 /// Starts [`ns_init`] in its new namespaces.
@@ -60,38 +59,38 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
     let rootfs = env::current_dir().context("find the root directory")?;
-    change_root(&rootfs)?;
-    mount_proc()?;
-    let status = ns_run(args);
-    // The host's mounts are ours, and the new one does not go by itself. A job that was left behind may be
-    // at work in it (EBUSY): MNT_DETACH takes it from its place at once, and that job dies with us.
-    umount2("/proc", MntFlags::MNT_DETACH).context("unmount /proc")?;
+    mount_root(&rootfs)?;
+    let status = change_root(&rootfs).and_then(|()| ns_run(args));
+    // The mounts are the host's. A job that is left behind may be using this one (EBUSY): MNT_DETACH takes
+    // it from its place at once, and the job dies with us.
+    umount2("proc", MntFlags::MNT_DETACH).context("unmount /proc")?;
     status
-}
-
-/// Makes `rootfs` the root directory.
-fn change_root(rootfs: &Path) -> Result<()> {
-    chroot(rootfs).context("chroot to the root directory")?;
-    // The current directory stays outside: chroot(2).
-    chdir("/").context("enter /")
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-/// Mounts a proc that knows the processes of this PID namespace, and no others.
-fn mount_proc() -> Result<()> {
+/// Mounts all that the container will see, below the directory that becomes its root.
+fn mount_root(rootfs: &Path) -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, NONE).context("mount /proc")
+    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")
 }
 
-/// Runs the shell. This is process 1, and all others in the PID namespace die with it.
+/// Makes `rootfs` the root directory.
+fn change_root(rootfs: &Path) -> Result<()> {
+    chroot(rootfs).context("chroot to the root directory")?;
+    chdir("/").context("enter /")
+}
+
+/// Runs the shell.
 fn ns_run(args: &Args) -> Result<ExitCode> {
     let shell = Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
         .args(&args.shell_args)
         .start()?
         .release()?;
-    // Whose parent ends becomes a child of process 1, and stays a zombie until it is waited for.
+    // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
+    // and when it ends, the kernel kills all that are left: pid_namespaces(7).
     loop {
         let status = wait().context("wait for a process")?;
         if status.pid() == Some(shell.pid()) {

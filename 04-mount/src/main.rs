@@ -16,9 +16,9 @@ use nix::sched::CloneFlags;
 use nix::sys::wait::wait;
 use nix::unistd::{chdir, pivot_root, sethostname};
 
-/// A shell with mounts of its own.
+/// What the command line can say.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, about)]
 struct Args {
     /// Shell to run
     #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
@@ -29,19 +29,18 @@ struct Args {
     /// Directory that becomes / in the container
     #[arg(long, value_name = "DIR", default_value = rootfs::DEFAULT)]
     rootfs: PathBuf,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
     /// Arguments for the shell
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(trailing_var_arg = true)]
     shell_args: Vec<OsString>,
 }
 
 /// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
 fn main() -> ExitCode {
     init_logging();
-    check(reexec::dispatch(
-        &Args::parse(),
-        &[("ns_init", ns_init)],
-        ns_start,
-    ))
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
 }
 
 /// Starts [`ns_init`] in its new namespaces.
@@ -70,54 +69,29 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-/// Mounts all that the container will see, on and below the directory that becomes its root.
+/// Mounts all that the container will see, below the directory that becomes its root.
 fn mount_root(rootfs: &Path) -> Result<()> {
     // The new namespace starts with a copy of the host's mounts. Where they are shared, as under systemd,
     // what is mounted on a copy shows up on the host as well: mount_namespaces(7).
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .context("make all mounts private")?;
     // pivot_root(2): the new root must be a mount point.
-    mount(
-        Some(rootfs),
-        rootfs,
-        NONE,
-        MsFlags::MS_BIND | MsFlags::MS_REC,
-        NONE,
-    )
-    .context("bind the root directory to itself")?;
+    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+        .context("bind the root directory to itself")?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(
-        Some("proc"),
-        &rootfs.join("proc"),
-        Some("proc"),
-        flags,
-        NONE,
-    )
-    .context("mount /proc")?;
-    mount(
-        Some("godir"),
-        &rootfs.join("temp"),
-        Some("tmpfs"),
-        MsFlags::empty(),
-        NONE,
-    )
-    .context("mount a tmpfs on /temp")?;
+    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")?;
+    mount(Some("godir"), &rootfs.join("temp"), Some("tmpfs"), MsFlags::empty(), NONE)
+        .context("mount a tmpfs on /temp")?;
     mount_dev(&rootfs.join("dev"))
 }
 
 /// Mounts a tmpfs on `dev`, with the host's harmless devices in it.
 fn mount_dev(dev: &Path) -> Result<()> {
-    mount(
-        Some("dev"),
-        dev,
-        Some("tmpfs"),
-        MsFlags::MS_NOSUID,
-        Some("mode=755"),
-    )
-    .context("mount a tmpfs on /dev")?;
+    mount(Some("dev"), dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
+        .context("mount a tmpfs on /dev")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         let (host, device) = (Path::new("/dev").join(name), dev.join(name));
-        // A bind mount of a file needs a file to be mounted on.
+        // Not mknod(2), which is for root of the whole machine. A bind mount of a file takes a file.
         File::create(&device).with_context(|| format!("make /dev/{name}"))?;
         mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
@@ -125,7 +99,7 @@ fn mount_dev(dev: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes `rootfs` the root directory, with no way back.
+/// Makes `rootfs` the root directory.
 fn change_root(rootfs: &Path) -> Result<()> {
     chdir(rootfs).context("enter the root directory")?;
     // The old root ends up on top of the new one, and there is unmounted: pivot_root(2), notes.
@@ -134,13 +108,15 @@ fn change_root(rootfs: &Path) -> Result<()> {
     chdir("/").context("enter /")
 }
 
-/// Runs the shell. This is process 1, and all others in the PID namespace die with it.
+/// Runs the shell.
 fn ns_run(args: &Args) -> Result<ExitCode> {
     let shell = Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
         .args(&args.shell_args)
         .start()?
         .release()?;
-    // Whose parent ends becomes a child of process 1, and stays a zombie until it is waited for.
+    // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
+    // and when it ends, the kernel kills all that are left: pid_namespaces(7).
     loop {
         let status = wait().context("wait for a process")?;
         if status.pid() == Some(shell.pid()) {

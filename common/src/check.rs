@@ -81,19 +81,13 @@ impl Situation {
     fn now() -> Situation {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let field = |name: &str| {
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.unwrap_or_default().trim().to_owned()
         };
         let capabilities = u64::from_str_radix(&field("CapEff"), 16).unwrap_or(0);
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let sysctl = |name: &str| {
-            fs::read_to_string(Path::new("/proc/sys").join(name))
-                .ok()?
-                .trim()
-                .parse()
-                .ok()
+            fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
         };
         Situation {
             package: program_name()
@@ -149,12 +143,7 @@ fn advice(error: &Error, situation: &Situation) -> Option<String> {
 }
 
 fn errno_of(cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
-    let io = || {
-        cause
-            .downcast_ref::<std::io::Error>()?
-            .raw_os_error()
-            .map(Errno::from_raw)
-    };
+    let io = || cause.downcast_ref::<std::io::Error>()?.raw_os_error().map(Errno::from_raw);
     cause.downcast_ref().copied().or_else(io)
 }
 
@@ -187,33 +176,20 @@ fn clone_advice(flags: CloneFlags, errno: Errno, situation: &Situation) -> Optio
 fn permission_advice(situation: &Situation) -> Option<String> {
     let package = &situation.package;
     match situation {
-        Situation {
-            cap_sys_admin: false,
-            root: false,
-            ..
-        } => Some(format!(
+        Situation { cap_sys_admin: false, root: false, .. } => Some(format!(
             "It takes root: `cargo as-root -p {package}` (sudo), or `cargo rootless -p {package}` \
              (root of a user namespace of your own)"
         )),
-        Situation {
-            cap_sys_admin: false,
-            root: true,
-            ..
-        } => Some(format!(
+        Situation { cap_sys_admin: false, root: true, .. } => Some(format!(
             "This root has no CAP_SYS_ADMIN, as in a container; start that with: {DOCKER} \
              --cap-add SYS_ADMIN"
         )),
-        Situation {
-            apparmor_restrict_unprivileged_userns: Some(1),
-            ..
-        } => Some(
+        Situation { apparmor_restrict_unprivileged_userns: Some(1), .. } => Some(
             "AppArmor may have taken the capabilities of this user namespace: \
              sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
                 .into(),
         ),
-        Situation {
-            proc_covered: true, ..
-        } => Some(format!(
+        Situation { proc_covered: true, .. } => Some(format!(
             "Parts of /proc are covered, as in a container, and no new one may show them; \
              start that with: {DOCKER}"
         )),

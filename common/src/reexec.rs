@@ -148,10 +148,17 @@ impl Command {
         }
     }
 
+    /// Adds an option and its value, if there is one.
+    pub fn option(self, name: &str, value: Option<impl AsRef<OsStr>>) -> Command {
+        match value {
+            Some(value) => self.args([name.as_ref(), value.as_ref()]),
+            None => self,
+        }
+    }
+
     /// Adds arguments.
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
@@ -164,8 +171,7 @@ impl Command {
 
     /// Drops all environment variables but those in `names`.
     pub fn env_keep(mut self, names: &[&str]) -> Command {
-        self.env
-            .retain(|(known, _)| names.iter().any(|name| known == name));
+        self.env.retain(|(known, _)| names.iter().any(|name| known == name));
         self
     }
 
@@ -220,12 +226,7 @@ impl Command {
         // SAFETY: without CLONE_VM the child has a copy of all memory, the stack included. It makes only
         // async-signal-safe calls and allocates nothing, so it is safe with other threads in the parent.
         let pid = unsafe {
-            clone(
-                Box::new(|| child.execute()),
-                &mut stack,
-                self.flags,
-                Some(libc::SIGCHLD),
-            )
+            clone(Box::new(|| child.execute()), &mut stack, self.flags, Some(libc::SIGCHLD))
         }
         .context(Step::Clone(self.flags))?;
         let parked = Parked {
@@ -278,10 +279,7 @@ pub struct Parked {
 impl Parked {
     /// The child's process id, as its parent sees it.
     pub fn pid(&self) -> Pid {
-        self.child
-            .as_ref()
-            .expect("only release() takes the child")
-            .pid
+        self.child.as_ref().expect("only release() takes the child").pid
     }
 
     /// Lets the child go, and returns when it executes its program.
@@ -327,9 +325,7 @@ pub struct Running {
 
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.debug_struct("Running")
-            .field("pid", &self.pid)
-            .finish_non_exhaustive()
+        f.debug_struct("Running").field("pid", &self.pid).finish_non_exhaustive()
     }
 }
 
@@ -411,17 +407,9 @@ impl Call {
     }
 
     fn from_report([call, errno @ ..]: [u8; REPORT_SIZE]) -> (Call, Errno) {
-        let calls = [
-            Call::Signals,
-            Call::ParentDeathSignal,
-            Call::Chdir,
-            Call::CloseRange,
-        ];
+        let calls = [Call::Signals, Call::ParentDeathSignal, Call::Chdir, Call::CloseRange];
         let call = calls.into_iter().find(|known| *known as u8 == call);
-        (
-            call.unwrap_or(Call::Execve),
-            Errno::from_raw(i32::from_ne_bytes(errno)),
-        )
+        (call.unwrap_or(Call::Execve), Errno::from_raw(i32::from_ne_bytes(errno)))
     }
 }
 
@@ -460,12 +448,7 @@ impl Child<'_> {
         // Not even a descriptor of a host's directory leads out: CVE-2024-21626.
         // SAFETY: close_range(2) takes no pointers. With CLOEXEC the descriptors work until execve.
         Errno::result(unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                3,
-                libc::c_uint::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            )
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
         })
         .map_err(failed(Call::CloseRange))?;
         Err((Call::Execve, self.image.execute()))
@@ -523,19 +506,10 @@ struct Strings {
 
 impl Strings {
     fn new(strings: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Strings> {
-        let owner = strings
-            .into_iter()
-            .map(|string| c_string(string))
-            .collect::<Result<Vec<_>>>()?;
-        let pointers = owner
-            .iter()
-            .map(|string| string.as_ptr())
-            .chain([ptr::null()])
-            .collect();
-        Ok(Strings {
-            _owner: owner,
-            pointers,
-        })
+        let owner =
+            strings.into_iter().map(|string| c_string(string)).collect::<Result<Vec<_>>>()?;
+        let pointers = owner.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Ok(Strings { _owner: owner, pointers })
     }
 
     fn as_ptr(&self) -> *const *const c_char {

@@ -16,6 +16,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{getegid, geteuid, mkdtemp};
 
+use crate::signals;
+
 /// The root directory of a container when the reader names none. It is made when it is missing.
 pub const DEFAULT: &str = "/tmp/busybox";
 
@@ -35,11 +37,7 @@ pub const DEFAULT: &str = "/tmp/busybox";
 /// mount point, is mounted noexec; or another user owns it or can write to it, and could have planted what
 /// is about to be executed.
 pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
-    let rootfs = if rootfs == Path::new(DEFAULT) {
-        default_rootfs()?
-    } else {
-        rootfs.to_owned()
-    };
+    let rootfs = if rootfs == Path::new(DEFAULT) { default_rootfs()? } else { rootfs.to_owned() };
     let said = format!("root directory {}", rootfs.display());
     let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
     let metadata = rootfs.metadata().with_context(|| said.clone())?;
@@ -51,11 +49,7 @@ pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
         .filter(|directory| !directory.is_dir())
         .map(|directory| directory.display().to_string())
         .collect();
-    ensure!(
-        missing.is_empty(),
-        "{said}: a mount point is missing: mkdir {}",
-        missing.join(" ")
-    );
+    ensure!(missing.is_empty(), "{said}: a mount point is missing: mkdir {}", missing.join(" "));
     let flags = statvfs(&rootfs).with_context(|| said.clone())?.flags();
     ensure!(
         !flags.contains(FsFlags::ST_NOEXEC),
@@ -75,9 +69,7 @@ fn default_rootfs() -> Result<PathBuf> {
             build(candidate).with_context(|| format!("make the root directory {candidate:?}"))?;
         }
         // Made a moment ago by another start, it may be another user's.
-        let metadata = candidate
-            .symlink_metadata()
-            .with_context(|| format!("{candidate:?}"))?;
+        let metadata = candidate.symlink_metadata().with_context(|| format!("{candidate:?}"))?;
         if is_trusted(metadata.uid()) {
             return Ok(candidate.to_owned());
         }
@@ -100,23 +92,16 @@ fn default_rootfs() -> Result<PathBuf> {
 fn outer_uid() -> u32 {
     let inside = geteuid().as_raw();
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.lines()
-        .find_map(|line| outer_id(inside, line))
-        .unwrap_or(inside)
+    map.lines().find_map(|line| outer_id(inside, line)).unwrap_or(inside)
 }
 
 /// Returns what a line of /proc/PID/uid_map makes of the id `inside`.
 fn outer_id(inside: u32, line: &str) -> Option<u32> {
-    let numbers: Vec<u32> = line
-        .split_whitespace()
-        .map_while(|word| word.parse().ok())
-        .collect();
+    let numbers: Vec<u32> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
     let [first_inside, first_outside, size] = numbers[..] else {
         return None;
     };
-    let offset = inside
-        .checked_sub(first_inside)
-        .filter(|offset| *offset < size)?;
+    let offset = inside.checked_sub(first_inside).filter(|offset| *offset < size)?;
     first_outside.checked_add(offset)
 }
 
@@ -127,11 +112,7 @@ fn is_trusted(owner: u32) -> bool {
 
 /// Returns the id that sudo(8) has left in the environment. For others than root it says nothing.
 fn sudo_id(variable: &str) -> Option<u32> {
-    env::var(variable)
-        .ok()
-        .filter(|_| geteuid().is_root())?
-        .parse()
-        .ok()
+    env::var(variable).ok().filter(|_| geteuid().is_root())?.parse().ok()
 }
 
 /// The owner that a user namespace shows for ids that it does not map: user_namespaces(7), section
@@ -155,9 +136,8 @@ fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
         rootfs.display()
     );
     for parent in rootfs.ancestors().skip(1) {
-        let metadata = parent
-            .metadata()
-            .with_context(|| format!("{said}: {}", parent.display()))?;
+        let metadata =
+            parent.metadata().with_context(|| format!("{said}: {}", parent.display()))?;
         // In a user namespace root's own directories are an unknown user's.
         let trusted = is_trusted(metadata.uid()) || metadata.uid() == OVERFLOW_UID;
         let sticky = metadata.mode() & 0o1000 != 0;
@@ -181,16 +161,12 @@ fn is_writable_by_others(metadata: &Metadata) -> bool {
 const BIN: &str = "bin";
 
 /// The directories of a root directory. `proc`, `dev` and `temp` are mount points.
-const DIRECTORIES: [&str; 11] = [
-    BIN, "dev", "etc", "home", "proc", "root", "sys", "temp", "tmp", "usr", "var",
-];
+const DIRECTORIES: [&str; 11] =
+    [BIN, "dev", "etc", "home", "proc", "root", "sys", "temp", "tmp", "usr", "var"];
 
 /// The files of a root directory that programs look into, and what they find.
 const FILES: [(&str, &str); 4] = [
-    (
-        "etc/passwd",
-        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
-    ),
+    ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
     // Stage 03 has no device there: a shell takes the standard input of its background jobs from here.
@@ -230,10 +206,7 @@ fn build(target: &Path) -> Result<()> {
     // rename(2): another start was first. Its directory is as good.
     let lost = |error: &anyhow::Error| {
         let kind = error.downcast_ref().map(std::io::Error::kind);
-        matches!(
-            kind,
-            Some(ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists)
-        )
+        matches!(kind, Some(ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists))
     };
     match moved {
         Err(error) if !lost(&error) => Err(error),
@@ -243,7 +216,7 @@ fn build(target: &Path) -> Result<()> {
 
 /// Where `target` is made: `.busybox-UID-SUFFIX` in the same directory.
 fn beside(target: &Path, suffix: &str) -> PathBuf {
-    let name = target.file_name().unwrap_or_default().display().to_string();
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
     target.with_file_name(format!(".{name}-{}-{suffix}", outer_uid()))
 }
 
@@ -305,10 +278,8 @@ fn fill(root: &Path) -> Result<()> {
 /// Puts this host's busybox into `root`, with a link for each of its applets. Returns how many.
 fn install_busybox(root: &Path) -> Result<usize> {
     let busybox = find_program("busybox")?;
-    let list = Command::new(&busybox)
-        .arg("--list")
-        .output()
-        .context("busybox --list")?;
+    signals::expect_children()?;
+    let list = Command::new(&busybox).arg("--list").output().context("busybox --list")?;
     ensure!(list.status.success(), "busybox --list: {}", list.status);
     let applets = String::from_utf8(list.stdout).context("busybox --list")?;
     install(&busybox, root, "busybox")?;
@@ -332,12 +303,9 @@ fn install_tool(root: &Path, tool: &str) -> Result<()> {
 fn substitute(root: &Path, tool: &str) -> Result<()> {
     ensure!(tool == "hostname", "a root directory needs {tool}");
     let script = root.join(BIN).join(tool);
-    fs::write(
-        &script,
-        "#!/bin/sh\nread -r name </proc/sys/kernel/hostname && echo \"$name\"\n",
-    )
-    .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
-    .with_context(|| format!("write {}", script.display()))
+    fs::write(&script, "#!/bin/sh\nread -r name </proc/sys/kernel/hostname && echo \"$name\"\n")
+        .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
+        .with_context(|| format!("write {}", script.display()))
 }
 
 /// Finds an executable file in `PATH`, or where administrators' programs are.
@@ -347,8 +315,7 @@ fn find_program(name: &str) -> Result<PathBuf> {
         .chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from))
         .map(|directory| directory.join(name))
         .find(|file| {
-            file.metadata()
-                .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
+            file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
         })
         .with_context(|| format!("no program {name} on this host"))
 }
@@ -361,25 +328,18 @@ fn find_program(name: &str) -> Result<PathBuf> {
 /// A file cannot be read or written, is no ELF program, or needs a library that is not there.
 pub fn install(program: &Path, root: &Path, name: &str) -> Result<()> {
     let said = || program.display().to_string();
-    let tree = DependencyAnalyzer::default()
-        .analyze(program)
-        .with_context(said)?;
+    let tree = DependencyAnalyzer::default().analyze(program).with_context(said)?;
+    if let Some(loader) = tree.interpreter.as_ref().map(Path::new) {
+        copy(loader, &inside(root, loader))?;
+    }
     for library in tree.libraries.values() {
-        ensure!(
-            library.found(),
-            "{}: needs {}, which is not found",
-            said(),
-            library.name
-        );
+        ensure!(library.found(), "{}: needs {}, which is not found", said(), library.name);
         copy(&library.path, &inside(root, &library.path))?;
         // The host's loader may have found it by a cache that the new root has not: ld.so(8). Beside the C
         // library it looks without.
         if let Some(libc) = tree.libraries.get("libc.so.6") {
             let directory = inside(root, &libc.path).with_file_name("");
-            let file = library
-                .path
-                .file_name()
-                .unwrap_or(OsStr::new(&library.name));
+            let file = library.path.file_name().unwrap_or(OsStr::new(&library.name));
             copy(&library.path, &directory.join(file))?;
         }
     }

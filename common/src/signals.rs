@@ -67,23 +67,22 @@ fn set_endings(handler: SigHandler) -> nix::Result<()> {
     Ok(())
 }
 
+/// Makes sure that children can be waited for: a caller may have left SIGCHLD ignored (wait(2), notes).
+pub(crate) fn expect_children() -> Result<()> {
+    set(Signal::SIGCHLD, &action(SigHandler::SigDfl)).context("reset SIGCHLD")?;
+    Ok(())
+}
+
 /// Ignores SIGINT and SIGQUIT from now on, and holds SIGTERM and SIGHUP back until [`Held`] is dropped.
 pub(crate) fn hold() -> Result<Held> {
-    let mask = endings()
-        .thread_swap_mask(SigmaskHow::SIG_BLOCK)
-        .context("block SIGTERM")?;
+    let mask = endings().thread_swap_mask(SigmaskHow::SIG_BLOCK).context("block SIGTERM")?;
     let held = Held;
     if ORIGINAL.get().is_none() {
         let ignore = action(SigHandler::SigIgn);
         let interrupt = set(Signal::SIGINT, &ignore).context("ignore SIGINT")?;
         let quit = set(Signal::SIGQUIT, &ignore).context("ignore SIGQUIT")?;
-        // A caller may have left SIGCHLD ignored: no child could be waited for (wait(2), notes).
-        set(Signal::SIGCHLD, &action(SigHandler::SigDfl)).context("reset SIGCHLD")?;
-        ORIGINAL.get_or_init(|| Original {
-            interrupt,
-            quit,
-            mask,
-        });
+        expect_children()?;
+        ORIGINAL.get_or_init(|| Original { interrupt, quit, mask });
     }
     Ok(held)
 }
@@ -129,11 +128,7 @@ pub(crate) fn restore_in_child(holding: bool) -> nix::Result<()> {
     set_endings(SigHandler::SigDfl)?;
     let mut mask = original.mask;
     for signal in &endings() {
-        if holding {
-            mask.add(signal)
-        } else {
-            mask.remove(signal)
-        }
+        if holding { mask.add(signal) } else { mask.remove(signal) }
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)
 }

@@ -1,0 +1,650 @@
+//! The tests that every stage has to pass, from the stage on that promises what they are about.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid};
+use rexpect::session::{Options, PtySession, spawn_with_options};
+
+use super::snapshot::Snapshot;
+use super::{As, Container, Output, Stage, Test, eventually, probe};
+use crate::{rootfs, tests};
+
+/// Returns the tests for stage number `stage`.
+pub fn tests(stage: u8) -> Vec<Test> {
+    // From stage 05 on the stage itself makes an ordinary user root.
+    let who: &[As] = if stage < 5 { &[As::Root, As::Rootless] } else { &[As::Root, As::User] };
+    let mut tests = tests![who => [
+        the_exit_status_is_the_one_of_the_shell,
+        an_option_that_is_not_ours_is_refused,
+        arguments_reach_the_shell_with_or_without_two_dashes,
+        exactly_the_namespaces_of_the_stage_are_new,
+        the_host_is_as_before_after_an_exit,
+        the_host_is_as_before_after_sigterm,
+        the_host_is_as_before_after_sighup,
+        the_host_is_as_before_after_sigterm_at_any_moment,
+        sigint_is_for_the_job_and_not_for_the_launcher,
+        a_launcher_under_nohup_outlives_sighup,
+        a_caller_that_ignores_sigchld_gets_the_exit_status,
+        a_shell_dies_with_a_launcher_that_is_killed,
+        no_open_descriptor_reaches_the_shell,
+        the_shell_has_default_signals,
+        a_shell_that_does_not_exist_is_named,
+        a_shell_that_cannot_be_executed_is_named,
+        an_unknown_log_level_is_no_obstacle,
+        the_prompt_is_the_one_of_root,
+        control_c_ends_the_job_and_not_the_container,
+        control_c_at_a_script_ends_it_with_130,
+        job_control_works,
+        exit_gives_the_caller_its_terminal_back,
+        sigterm_gives_the_caller_its_terminal_back,
+        a_pipeline_keeps_its_terminal,
+    ]];
+    if stage < 5 {
+        tests.extend(tests![&[As::User] => [an_ordinary_user_is_told_what_to_type]]);
+    }
+    if stage >= 2 {
+        tests.extend(tests![who => [
+            the_hostname_is_set_inside_and_stays_outside,
+            a_hostname_of_64_bytes_is_set,
+            a_hostname_of_65_bytes_is_refused,
+        ]]);
+    }
+    if stage < 3 {
+        tests.extend(tests![who => [the_environment_is_the_one_of_the_host]]);
+    } else {
+        tests.extend(tests![who => [
+            no_variable_of_the_host_but_term_is_inside,
+            the_shell_is_process_2_and_sees_nobody_outside,
+            orphans_are_reaped,
+            a_job_left_behind_dies_with_the_shell,
+            a_killed_launcher_takes_all_along,
+            process_1_can_be_asked_to_end_from_inside,
+            a_background_job_has_a_standard_input,
+            a_missing_root_directory_is_made,
+            a_missing_root_directory_of_the_readers_own_is_refused,
+            a_root_directory_that_is_a_file_is_refused,
+            an_empty_root_directory_is_refused_with_the_command_that_helps,
+            a_root_directory_that_others_can_write_to_is_refused,
+            a_root_directory_that_others_can_rename_is_refused,
+        ]]);
+        // Whom a file belongs to cannot be changed without root.
+        tests.extend(tests![&[As::Root] => [
+            a_root_directory_of_somebody_else_is_refused,
+            a_default_root_directory_of_somebody_else_is_left_alone,
+            a_root_directory_of_who_has_called_sudo_is_used,
+            a_root_directory_mounted_noexec_is_refused,
+        ]]);
+    }
+    if stage >= 4 {
+        tests.extend(tests![who => [
+            mounts_show_up_inside_and_not_on_a_host_that_shares_its_own,
+            temp_is_a_tmpfs_named_godir,
+            the_usual_devices_work,
+            the_host_is_as_before_after_sigkill_at_any_moment,
+            exactly_these_mounts_are_inside,
+        ]]);
+    }
+    tests
+}
+
+/// A script that says so when it runs, and then waits, without a child.
+const WAIT: &str = "echo ready; exec sleep 1000";
+
+/// Asserts that the stage has left no process: all there are now were there `before`.
+#[track_caller]
+fn assert_no_process_but(before: &[Pid]) {
+    eventually("every process has ended", || {
+        probe::processes().iter().all(|pid| before.contains(pid))
+    });
+}
+
+fn the_exit_status_is_the_one_of_the_shell(stage: &Stage) {
+    assert_eq!(stage.sh("exit 0").code, 0);
+    assert_eq!(stage.sh("exit 7").code, 7);
+    assert_eq!(stage.sh("exit 255").code, 255);
+    assert_eq!(stage.sh("kill -9 $$").code, 137);
+    assert_eq!(stage.sh("kill -15 $$").code, 143);
+}
+
+fn an_option_that_is_not_ours_is_refused(stage: &Stage) {
+    let host = Snapshot::take();
+    for args in [&["--no-such-option"][..], &["--nsshell"], &["--nsshell", ""], &["-x", "true"]] {
+        let output = stage.run(args);
+        assert!(output.code == 2 && output.stderr.contains(args[0]), "{args:?}: {output:#?}");
+    }
+    host.assert_unchanged();
+}
+
+fn arguments_reach_the_shell_with_or_without_two_dashes(stage: &Stage) {
+    let script = r#"printf '<%s>' "$@""#;
+    assert_eq!(stage.run(["-c", script, "sh", "a b", "--", "-x"]).ok(), "<a b><--><-x>");
+    assert_eq!(stage.run(["--", "-c", script, "sh", "--nsshell", ""]).ok(), "<--nsshell><>");
+    assert_eq!(stage.run(["--nsshell=/bin/sh", "-c", script, "sh", "--help"]).ok(), "<--help>");
+}
+
+fn exactly_the_namespaces_of_the_stage_are_new(stage: &Stage) {
+    let container = stage.start(WAIT);
+    let mut new: Vec<_> = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"].into();
+    new.retain(|kind| {
+        probe::namespace(container.youngest(), kind) != probe::namespace(getpid(), kind)
+    });
+    let expected: &[&str] = match stage.number {
+        1 | 2 => &["uts"],
+        3 => &["pid", "uts"],
+        4 => &["mnt", "pid", "uts"],
+        5 => &["mnt", "pid", "user", "uts"],
+        6 => &["mnt", "net", "pid", "user", "uts"],
+        7 => &["ipc", "mnt", "net", "pid", "user", "uts"],
+        _ => &["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"],
+    };
+    assert_eq!(new, expected);
+}
+
+fn the_host_is_as_before_after_an_exit(stage: &Stage) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    stage.sh("true").ok();
+    host.assert_unchanged();
+    assert_eq!(stage.sh("kill -9 $$").code, 137);
+    host.assert_unchanged();
+    assert_no_process_but(&processes);
+}
+
+fn the_host_is_as_before_after_sigterm(stage: &Stage) {
+    assert_unchanged_after(stage, Signal::SIGTERM);
+}
+
+fn the_host_is_as_before_after_sighup(stage: &Stage) {
+    assert_unchanged_after(stage, Signal::SIGHUP);
+}
+
+#[track_caller]
+fn assert_unchanged_after(stage: &Stage, signal: Signal) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    // An interactive shell would ignore SIGTERM, and this one does.
+    let container = stage.start("trap '' TERM HUP; echo ready; exec sleep 1000");
+    container.signal(signal);
+    assert_eq!(container.wait(), 137, "the shell is killed, and the launcher says so");
+    host.assert_unchanged();
+    assert_no_process_but(&processes);
+}
+
+fn the_host_is_as_before_after_sigterm_at_any_moment(stage: &Stage) {
+    stage.sh("true").ok();
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    for step in 0..60 {
+        let mut launcher = stage.command().args(["-c", "exec sleep 1000"]).spawn().unwrap();
+        thread::sleep(Duration::from_micros(150 * step));
+        nix::sys::signal::kill(Pid::from_raw(launcher.id() as i32), Signal::SIGTERM).unwrap();
+        launcher.wait().unwrap();
+        host.assert_unchanged();
+        assert_no_process_but(&processes);
+    }
+}
+
+fn the_host_is_as_before_after_sigkill_at_any_moment(stage: &Stage) {
+    stage.sh("true").ok();
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    for step in 0..40 {
+        let mut launcher = stage.command().args(["-c", "exec sleep 1000"]).spawn().unwrap();
+        thread::sleep(Duration::from_micros(250 * step));
+        launcher.kill().unwrap();
+        launcher.wait().unwrap();
+        assert_no_process_but(&processes);
+        host.assert_unchanged();
+    }
+}
+
+fn sigint_is_for_the_job_and_not_for_the_launcher(stage: &Stage) {
+    let mut container = stage.start("echo ready; sleep 0.2; echo still here; exit 3");
+    container.signal(Signal::SIGINT);
+    container.signal(Signal::SIGQUIT);
+    assert_eq!(container.line(), "still here");
+    assert_eq!(container.wait(), 3);
+}
+
+fn a_launcher_under_nohup_outlives_sighup(stage: &Stage) {
+    let mut container = Container::start(
+        Command::new("sh")
+            .args(["-c", r#"trap '' HUP; exec "$0" -c 'echo ready; sleep 0.2; echo still here'"#])
+            .arg(&stage.program),
+    );
+    container.signal(Signal::SIGHUP);
+    assert_eq!(container.line(), "still here");
+    assert_eq!(container.wait(), 0);
+}
+
+fn a_caller_that_ignores_sigchld_gets_the_exit_status(stage: &Stage) {
+    let caller = r#"trap '' CHLD; exec "$0" -c 'exit 5'"#;
+    let output = Output::of(Command::new("bash").args(["-c", caller]).arg(&stage.program));
+    assert_eq!(output.code, 5, "{output:#?}");
+}
+
+fn a_shell_dies_with_a_launcher_that_is_killed(stage: &Stage) {
+    let processes = probe::processes();
+    let container = stage.start(WAIT);
+    container.signal(Signal::SIGKILL);
+    assert_eq!(container.wait(), 137);
+    assert_no_process_but(&processes);
+}
+
+fn a_killed_launcher_takes_all_along(stage: &Stage) {
+    let processes = probe::processes();
+    let container = stage.start("sleep 1000 & sleep 1000 & echo ready; wait");
+    assert!(container.descendants().len() >= 4, "ns_init, shell and two jobs");
+    container.signal(Signal::SIGKILL);
+    assert_eq!(container.wait(), 137);
+    assert_no_process_but(&processes);
+    if stage.number == 3 {
+        // All that a killed launcher can leave: this proc is among the host's mounts.
+        let mounts = probe::mounts(getpid()).join("\n");
+        assert!(mounts.contains("proc /tmp/busybox/proc proc"), "{mounts}");
+        stage.sh("true").ok();
+    }
+}
+
+fn no_open_descriptor_reaches_the_shell(stage: &Stage) {
+    // Below the limit of most systems, and far above what a program has open.
+    let leak = fs::File::open("/").unwrap();
+    let high = fcntl(&leak, FcntlArg::F_DUPFD(500)).unwrap();
+    fcntl(&leak, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let container = stage.start(WAIT);
+    let inherited = probe::descriptors(container.launcher());
+    assert!(inherited.contains(&high) && inherited.contains(&leak.as_raw_fd()), "{inherited:?}");
+    assert_eq!(probe::descriptors(container.youngest()), [0, 1, 2]);
+    if let [ns_init, _shell] = container.descendants()[..] {
+        let descriptors = probe::descriptors(ns_init);
+        assert!(!descriptors.contains(&high), "{descriptors:?}");
+    }
+}
+
+fn the_shell_has_default_signals(stage: &Stage) {
+    // Not a real one, which would have its own will.
+    let status = stage.run(["--nsshell", "/bin/cat", "/proc/self/status"]).ok();
+    let set = |name: &str| {
+        let set = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+        // Above the 31 standard signals are some that the C library uses for itself.
+        u64::from_str_radix(set.unwrap(), 16).unwrap() & 0x7fff_ffff
+    };
+    assert_eq!(set("SigIgn"), 0, "none is ignored, SIGPIPE included");
+    assert_eq!(set("SigBlk"), 0, "none is blocked");
+    // A writer whose reader has gone ends with SIGPIPE, and not with an error.
+    let script = "{ sleep 0.1; printf x; echo $? >&2; } | true; sleep 0.2";
+    assert_eq!(stage.sh(script).stderr, "");
+}
+
+fn a_shell_that_does_not_exist_is_named(stage: &Stage) {
+    let host = Snapshot::take();
+    stage.run(["--nsshell", "/bin/no-such-shell"]).refused(&["/bin/no-such-shell", "ENOENT"]);
+    host.assert_unchanged();
+}
+
+fn a_shell_that_cannot_be_executed_is_named(stage: &Stage) {
+    let host = Snapshot::take();
+    stage.run(["--nsshell", "/etc/passwd"]).refused(&["/etc/passwd", "EACCES", "executable"]);
+    host.assert_unchanged();
+}
+
+fn an_unknown_log_level_is_no_obstacle(stage: &Stage) {
+    assert_eq!(
+        Output::of(stage.command().env("RUST_LOG", "nonsense").args(["-c", "true"])).ok(),
+        ""
+    );
+    let output = Output::of(stage.command().env("RUST_LOG", "debug").args(["-c", "true"]));
+    assert!(output.stdout.is_empty() && output.stderr.contains("CLONE_NEWUTS"), "{output:#?}");
+}
+
+fn an_ordinary_user_is_told_what_to_type(stage: &Stage) {
+    let host = Snapshot::take();
+    // Stages 03 and 04 make the root directory first.
+    let package = stage.program.file_name().unwrap().to_str().unwrap();
+    let package = package.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('-');
+    stage.sh("true").refused(&[
+        "CLONE_NEWUTS",
+        "EPERM",
+        &format!("cargo as-root -p {package}"),
+        &format!("cargo rootless -p {package}"),
+    ]);
+    host.assert_unchanged();
+}
+
+fn the_hostname_is_set_inside_and_stays_outside(stage: &Stage) {
+    assert_eq!(stage.sh("hostname").ok(), "nshost\n");
+    assert_eq!(stage.run(["--nshostname", "box", "-c", "hostname"]).ok(), "box\n");
+    // Also while it runs: the name that the article's programs set is the host's.
+    let container = stage.start(WAIT);
+    assert_eq!(super::hostname(), super::HOSTNAME);
+    drop(container);
+    assert_eq!(super::hostname(), super::HOSTNAME);
+}
+
+fn a_hostname_of_64_bytes_is_set(stage: &Stage) {
+    let name = "n".repeat(64);
+    assert_eq!(stage.run(["--nshostname", &name, "-c", "hostname"]).ok().trim_end(), name);
+}
+
+fn a_hostname_of_65_bytes_is_refused(stage: &Stage) {
+    let host = Snapshot::take();
+    let name = "n".repeat(65);
+    stage.run(["--nshostname", &name]).refused(&[&name, "at most 64 bytes", "EINVAL"]);
+    host.assert_unchanged();
+}
+
+fn the_environment_is_the_one_of_the_host(stage: &Stage) {
+    let output =
+        Output::of(stage.command().env("HOST_SECRET", "known").args(["-c", "echo $HOST_SECRET"]));
+    assert_eq!(output.ok(), "known\n");
+}
+
+fn no_variable_of_the_host_but_term_is_inside(stage: &Stage) {
+    let names = |command: &mut Command| {
+        // Not a real shell, which would add its own. Process 1 is as open to the container as itself.
+        let environments = ["/proc/self/environ", "/proc/1/environ"];
+        let seen = Output::of(command.args(["--nsshell", "/bin/cat"]).args(environments)).ok();
+        let names = seen.split_terminator('\0').map(|variable| variable.split('=').next().unwrap());
+        let mut names: Vec<_> = names.map(str::to_owned).collect();
+        names.sort();
+        names
+    };
+    let mut secretive = stage.command();
+    secretive.env("HOST_SECRET", "known").env("RUST_LOG", "warn").env("HOME", "/home/somebody");
+    assert_eq!(names(&mut secretive), ["HOME", "HOME", "PATH", "PATH", "TERM", "TERM"]);
+    assert_eq!(names(stage.command().env_remove("TERM")), ["HOME", "HOME", "PATH", "PATH"]);
+}
+
+fn the_shell_is_process_2_and_sees_nobody_outside(stage: &Stage) {
+    assert_eq!(stage.sh("echo $$ $PPID").ok(), "2 1\n");
+    let seen = stage.sh("cd /proc; echo [0-9]*").ok();
+    assert_eq!(seen, "1 2\n", "process 1 and the shell");
+    let container = stage.start(WAIT);
+    let numbers = probe::status(container.youngest(), "NSpid");
+    let numbers: Vec<_> = numbers.split_whitespace().collect();
+    assert_eq!(numbers, [container.youngest().to_string().as_str(), "2"]);
+}
+
+fn orphans_are_reaped(stage: &Stage) {
+    // Each sleep loses its parent at once, and ends soon.
+    let mut container = stage.start(
+        "for i in 1 2 3 4 5; do (sleep 0.05 &); done; echo ready; sleep 0.5; echo late; exec sleep 1000",
+    );
+    assert_eq!(container.line(), "late");
+    let ns_init = container.descendants()[0];
+    eventually("process 1 has one child, the shell", || probe::children(ns_init).len() == 1);
+}
+
+fn a_job_left_behind_dies_with_the_shell(stage: &Stage) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    // At work in /proc, so that it is busy: umount(2), EBUSY.
+    assert_eq!(stage.sh("cd /proc; sleep 1000 >&- 2>&- & exit 4").code, 4);
+    host.assert_unchanged();
+    assert_no_process_but(&processes);
+}
+
+fn process_1_can_be_asked_to_end_from_inside(stage: &Stage) {
+    let host = Snapshot::take();
+    assert_eq!(stage.sh("kill -TERM 1; exec sleep 1000").code, 137);
+    host.assert_unchanged();
+}
+
+fn a_background_job_has_a_standard_input(stage: &Stage) {
+    assert_eq!(stage.sh("cat & wait $!; echo $?").ok(), "0\n");
+}
+
+fn a_missing_root_directory_is_made(stage: &Stage) {
+    assert!(!Path::new(rootfs::DEFAULT).exists());
+    stage.sh("true").ok();
+    assert!(Path::new(rootfs::DEFAULT).join("bin/sh").exists());
+    let left: Vec<_> =
+        fs::read_dir("/tmp").unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "the root directory and the program: {left:?}");
+}
+
+/// Runs the stage on `rootfs`, and asserts that it refuses, with these words, and leaves nothing.
+#[track_caller]
+fn refuses_rootfs(stage: &Stage, rootfs: &str, words: &[&str]) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    let line = stage.run(["--rootfs", rootfs, "-c", "true"]).refused(words);
+    assert!(line.contains(rootfs), "does not name {rootfs}: {line}");
+    host.assert_unchanged();
+    assert_no_process_but(&processes);
+}
+
+fn a_missing_root_directory_of_the_readers_own_is_refused(stage: &Stage) {
+    refuses_rootfs(stage, "/tmp/no-such-directory", &["No such file"]);
+    assert!(!Path::new("/tmp/no-such-directory").exists());
+}
+
+fn a_root_directory_that_is_a_file_is_refused(stage: &Stage) {
+    fs::write("/tmp/file", "").unwrap();
+    refuses_rootfs(stage, "/tmp/file", &["not a directory"]);
+}
+
+fn an_empty_root_directory_is_refused_with_the_command_that_helps(stage: &Stage) {
+    fs::create_dir("/tmp/empty").unwrap();
+    let host = Snapshot::take();
+    let line =
+        stage.run(["--rootfs", "/tmp/empty"]).refused(&["mount point", "mkdir /tmp/empty/proc"]);
+    host.assert_unchanged();
+    let command = &line[line.find("mkdir").unwrap()..];
+    Output::of(Command::new("sh").args(["-c", command])).ok();
+    // Now it has all mount points, and still no shell.
+    stage.run(["--rootfs", "/tmp/empty"]).refused(&["/bin/sh", "ENOENT"]);
+    host.assert_unchanged();
+}
+
+fn a_root_directory_that_others_can_write_to_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    set_mode(rootfs::DEFAULT, 0o757);
+    refuses_rootfs(stage, rootfs::DEFAULT, &["writable by other users", "chmod go-w"]);
+    set_mode(rootfs::DEFAULT, 0o755);
+    stage.sh("true").ok();
+}
+
+fn a_root_directory_that_others_can_rename_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::create_dir("/tmp/open").unwrap();
+    fs::rename(rootfs::DEFAULT, "/tmp/open/root").unwrap();
+    set_mode("/tmp/open", 0o777);
+    refuses_rootfs(stage, "/tmp/open/root", &["rename", "/tmp/open"]);
+    set_mode("/tmp/open", 0o1777);
+    stage.run(["--rootfs", "/tmp/open/root", "-c", "true"]).ok();
+}
+
+fn set_mode(path: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// An ordinary user who is not the caller.
+const SOMEBODY: u32 = 4711;
+
+fn give_away(path: &str) {
+    std::os::unix::fs::chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+}
+
+fn a_root_directory_of_somebody_else_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::rename(rootfs::DEFAULT, "/tmp/theirs").unwrap();
+    give_away("/tmp/theirs");
+    refuses_rootfs(stage, "/tmp/theirs", &["another user (id 4711)", "cp -r /tmp/theirs"]);
+}
+
+fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
+    fs::create_dir(rootfs::DEFAULT).unwrap();
+    give_away(rootfs::DEFAULT);
+    let output = stage.sh("echo made");
+    assert_eq!((output.code, output.stdout.as_str()), (0, "made\n"), "{output:#?}");
+    assert!(output.stderr.contains("belongs to another user (id 4711): using /tmp/busybox-0"));
+    assert_eq!(output.stderr.lines().count(), 1);
+    assert_eq!(fs::read_dir(rootfs::DEFAULT).unwrap().count(), 0);
+    give_away("/tmp/busybox-0");
+    refuses_rootfs(stage, "/tmp/busybox-0", &["another user"]);
+    let output = stage.sh("true");
+    assert!(
+        output.code == 1 && output.stderr.contains("name your own with --rootfs"),
+        "{output:#?}"
+    );
+}
+
+fn a_root_directory_of_who_has_called_sudo_is_used(stage: &Stage) {
+    stage.sh("true").ok();
+    give_away(rootfs::DEFAULT);
+    let sudo = |uid: &str| Output::of(stage.command().env("SUDO_UID", uid).args(["-c", "true"]));
+    sudo("4711").ok();
+    assert!(!Path::new("/tmp/busybox-0").exists());
+    assert!(sudo("4712").stderr.contains("belongs to another user"));
+}
+
+fn a_root_directory_mounted_noexec_is_refused(stage: &Stage) {
+    Output::of(Command::new("mount").args(["-o", "remount,noexec", "/tmp"])).ok();
+    // The program itself is below.
+    Output::of(Command::new("mount").args(["--bind", "/tmp/under-test", "/tmp/under-test"])).ok();
+    Output::of(Command::new("mount").args(["-o", "remount,bind,exec", "/tmp/under-test"])).ok();
+    refuses_rootfs(stage, rootfs::DEFAULT, &["noexec", "--rootfs ~/busybox"]);
+}
+
+fn mounts_show_up_inside_and_not_on_a_host_that_shares_its_own(stage: &Stage) {
+    let root = probe::read(getpid(), "mountinfo");
+    assert!(root.lines().any(|line| line.contains(" / / ") && line.contains(" shared:")), "{root}");
+    let host = Snapshot::take();
+    let container = stage.start("touch /temp/mine /dev/mine; echo ready; exec sleep 1000");
+    host.assert_unchanged();
+    for directory in ["temp", "dev", "proc"] {
+        let outside = Path::new(rootfs::DEFAULT).join(directory);
+        assert!(!outside.join("mine").exists(), "{} is the host's", outside.display());
+    }
+    let mounts = probe::mounts(container.youngest());
+    assert!(mounts.contains(&"godir /temp tmpfs".into()), "{mounts:?}");
+}
+
+fn temp_is_a_tmpfs_named_godir(stage: &Stage) {
+    assert_eq!(stage.sh("ls -A /temp").ok(), "");
+    let seen = stage.sh("grep godir /proc/mounts; touch /temp/file && ls /temp").ok();
+    assert!(seen.starts_with("godir /temp tmpfs rw") && seen.ends_with("\nfile\n"), "{seen}");
+}
+
+fn the_usual_devices_work(stage: &Stage) {
+    stage.sh("echo gone >/dev/null; test ! -s /dev/null").ok();
+    assert_eq!(stage.sh("head -c 3 /dev/zero | tr '\\0' z").ok(), "zzz");
+    assert_eq!(stage.sh("head -c 9 /dev/random /dev/urandom >/temp/r; echo $?").ok(), "0\n");
+    assert_ne!(stage.sh("echo x >/dev/full").code, 0);
+    assert_eq!(stage.sh("ls /dev").ok(), "full\nnull\nrandom\ntty\nurandom\nzero\n");
+}
+
+fn exactly_these_mounts_are_inside(stage: &Stage) {
+    let container = stage.start(WAIT);
+    let mounts = probe::mounts(container.youngest());
+    let mut targets: Vec<_> = mounts.iter().filter_map(|mount| mount.split(' ').nth(1)).collect();
+    targets.sort();
+    let devices =
+        ["/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"];
+    assert_eq!(targets, [&["/", "/dev"], &devices[..], &["/proc", "/temp"]].concat());
+}
+
+/// How long a terminal may stay silent, in milliseconds.
+const SILENCE: u64 = 20_000;
+
+/// Starts a shell script on a terminal of its own. `$0` in it is the stage's program.
+#[track_caller]
+fn on_a_terminal(stage: &Stage, script: &str) -> PtySession {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(&stage.program).env("PS1", "# ").stdin(Stdio::inherit());
+    let options = Options::default().timeout_ms(Some(SILENCE));
+    spawn_with_options(command, options).expect("a terminal")
+}
+
+/// Expects `text` on the terminal.
+#[track_caller]
+fn see(terminal: &mut PtySession, text: &str) {
+    if let Err(error) = terminal.exp_string(text) {
+        panic!("the terminal does not show {text:?}: {error}");
+    }
+}
+
+/// Types a line, and expects `text`.
+#[track_caller]
+fn type_and_see(terminal: &mut PtySession, line: &str, text: &str) {
+    terminal.send_line(line).expect("the terminal is there");
+    see(terminal, text);
+}
+
+fn the_prompt_is_the_one_of_root(stage: &Stage) {
+    let mut terminal = on_a_terminal(stage, "$0; echo status $?");
+    see(&mut terminal, "# ");
+    type_and_see(&mut terminal, "exit 6", "status 6");
+}
+
+fn control_c_ends_the_job_and_not_the_container(stage: &Stage) {
+    let mut terminal = on_a_terminal(stage, "$0; echo status $?");
+    see(&mut terminal, "# ");
+    type_and_see(&mut terminal, "echo sle''ep; sleep 1000", "sleep");
+    thread::sleep(Duration::from_millis(200));
+    terminal.send_control('c').unwrap();
+    type_and_see(&mut terminal, "echo status of sleep $?", "status of sleep 130");
+    type_and_see(&mut terminal, "exit 0", "status 0");
+}
+
+fn control_c_at_a_script_ends_it_with_130(stage: &Stage) {
+    let host = Snapshot::take();
+    // The calling shell is interrupted as well, unless it minds.
+    let mut terminal =
+        on_a_terminal(stage, "trap : INT; $0 -c 'echo ready; sleep 1000'; echo status $?");
+    see(&mut terminal, "ready");
+    thread::sleep(Duration::from_millis(200));
+    terminal.send_control('c').unwrap();
+    see(&mut terminal, "status 130");
+    terminal.process().wait().unwrap();
+    host.assert_unchanged();
+}
+
+fn job_control_works(stage: &Stage) {
+    let mut terminal = on_a_terminal(stage, "$0 --nsshell /bin/sh -- -i; echo status $?");
+    see(&mut terminal, "# ");
+    type_and_see(&mut terminal, "echo sle''ep; sleep 1000", "sleep");
+    thread::sleep(Duration::from_millis(200));
+    terminal.send_control('z').unwrap();
+    type_and_see(&mut terminal, "jobs", "Stopped");
+    type_and_see(&mut terminal, "fg", "sleep 1000");
+    thread::sleep(Duration::from_millis(200));
+    terminal.send_control('c').unwrap();
+    type_and_see(&mut terminal, "echo status of sleep $?", "status of sleep 130");
+    type_and_see(&mut terminal, "exit 0", "status 0");
+}
+
+fn exit_gives_the_caller_its_terminal_back(stage: &Stage) {
+    let mut terminal = on_a_terminal(stage, "$0; read x; echo got $x, status $?");
+    see(&mut terminal, "# ");
+    // A job makes the shell put another process group into the foreground, and itself back again.
+    type_and_see(&mut terminal, "sleep 0; echo sl''ept", "slept");
+    terminal.send_line("exit").unwrap();
+    thread::sleep(Duration::from_millis(300));
+    type_and_see(&mut terminal, "word", "got word, status 0");
+}
+
+fn sigterm_gives_the_caller_its_terminal_back(stage: &Stage) {
+    let script = "stty -a >/tmp/before; $0; stty -a >/tmp/after; read x; echo got $x";
+    let mut terminal = on_a_terminal(stage, script);
+    see(&mut terminal, "# ");
+    let caller = probe::children(getpid())[0];
+    let launcher = probe::children(caller)[0];
+    nix::sys::signal::kill(launcher, Signal::SIGTERM).unwrap();
+    eventually("the caller goes on", || {
+        fs::read("/tmp/after").is_ok_and(|modes| modes.ends_with(b"\n"))
+    });
+    type_and_see(&mut terminal, "word", "got word");
+    let modes = |file: &str| fs::read_to_string(file).unwrap();
+    assert_eq!(modes("/tmp/before"), modes("/tmp/after"));
+}
+
+fn a_pipeline_keeps_its_terminal(stage: &Stage) {
+    // stty changes the modes while the container ends: they are its own to change, and stay changed.
+    let mut terminal =
+        on_a_terminal(stage, "$0 -c 'sleep 0.3; echo x' | { stty -echo; cat; }; stty -a; read x");
+    see(&mut terminal, " -echo ");
+}

@@ -1,0 +1,78 @@
+//! What /proc shows of a process from outside.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::unistd::Pid;
+
+/// Reads /proc/`pid`/`file`; nothing when the process has ended.
+pub fn read(pid: Pid, file: &str) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Returns the identity of a process's namespace, as in `uts:[4026531838]`. The kinds are the names in
+/// /proc/PID/ns: namespaces(7).
+#[track_caller]
+pub fn namespace(pid: Pid, kind: &str) -> PathBuf {
+    let link = format!("/proc/{pid}/ns/{kind}");
+    fs::read_link(&link).unwrap_or_else(|error| panic!("{link}: {error}"))
+}
+
+/// Returns a field of /proc/PID/status: proc_pid_status(5).
+#[track_caller]
+pub fn status(pid: Pid, field: &str) -> String {
+    let status = read(pid, "status");
+    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.unwrap_or_else(|| panic!("no {field} in /proc/{pid}/status")).trim().to_owned()
+}
+
+/// Returns the numbers of a process's open descriptors, in order.
+#[track_caller]
+pub fn descriptors(pid: Pid) -> Vec<i32> {
+    let directory = format!("/proc/{pid}/fd");
+    let mut numbers: Vec<i32> = fs::read_dir(&directory)
+        .unwrap_or_else(|error| panic!("{directory}: {error}"))
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort();
+    numbers
+}
+
+/// Returns the mounts that a process sees, as `source target type`.
+pub fn mounts(pid: Pid) -> Vec<String> {
+    let mounts = read(pid, "mounts");
+    mounts.lines().map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Returns all processes of this PID namespace, zombies included.
+pub fn processes() -> Vec<Pid> {
+    let mut pids: Vec<_> = fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+        .collect();
+    pids.sort();
+    pids
+}
+
+/// Returns the children of a process.
+pub fn children(parent: Pid) -> Vec<Pid> {
+    let is_child = |pid: &Pid| {
+        let stat = read(*pid, "stat");
+        // The name of a process, in parentheses, may hold anything: proc_pid_stat(5).
+        let after_name = stat.rsplit(") ").next().unwrap_or_default();
+        after_name.split(' ').nth(1) == Some(&parent.to_string())
+    };
+    processes().into_iter().filter(is_child).collect()
+}
+
+/// Returns the descendants of a process, parents before their children.
+pub fn descendants(parent: Pid) -> Vec<Pid> {
+    let mut found = children(parent);
+    let mut next = 0;
+    while let Some(pid) = found.get(next) {
+        found.extend(children(*pid));
+        next += 1;
+    }
+    found
+}
