@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -95,6 +96,11 @@ fn mount_dev(dev: &Path) -> Result<()> {
         File::create(&device).with_context(|| format!("make /dev/{name}"))?;
         mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
+    }
+    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
+    {
+        symlink(Path::new("/proc/self").join(target), dev.join(name))
+            .with_context(|| format!("link /dev/{name}"))?;
     }
     Ok(())
 }

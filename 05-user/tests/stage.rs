@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use common::testing::terminal::Terminal;
 use common::testing::{self, As, Output, Stage, escape, every_stage, probe};
 use common::{rootfs, tests};
 use std::fs;
@@ -24,11 +25,12 @@ fn main() -> ExitCode {
             a_file_made_by_root_inside_belongs_to_the_caller,
             user_namespaces_switched_off_are_named_with_the_sysctl,
         ],
-        &[As::User] => [root_inside_cannot_do_what_the_caller_cannot],
+        &[As::User] => [root_inside_cannot_do_what_the_caller_cannot, the_readme_shows_what_happens],
         // Only root, of some user namespace, can hide a program of the host.
         &[As::Root, As::Rootless] => [
             a_root_directory_made_of_busybox_has_all_that_is_needed,
             a_root_directory_made_of_the_hosts_own_programs_has_all_that_is_needed,
+            a_shell_of_the_host_leaves_the_terminal_with_its_own_status,
             a_host_without_a_hostname_program_gets_one_inside,
             first_starts_at_once_leave_one_whole_root_directory,
             a_first_start_that_is_killed_leaves_nothing_half_made,
@@ -158,6 +160,15 @@ fn a_root_directory_made_of_the_hosts_own_programs_has_all_that_is_needed(stage:
     assert_eq!(mount.mode() & 0o7777, 0o755);
 }
 
+fn a_shell_of_the_host_leaves_the_terminal_with_its_own_status(stage: &Stage) {
+    hide("busybox");
+    // dash(1), on Debian and Ubuntu, would like to put back the process group that it has found.
+    let mut terminal = Terminal::run(stage, "$0; echo status $?; read x; echo got $x");
+    terminal.see("# ");
+    terminal.ask("exit 3", "status 3");
+    terminal.ask("word", "got word");
+}
+
 fn a_host_without_a_hostname_program_gets_one_inside(stage: &Stage) {
     hide("busybox");
     hide("hostname");
@@ -200,4 +211,20 @@ fn a_first_start_that_is_killed_leaves_nothing_half_made(stage: &Stage) {
     assert!(half_made > 0, "no start was killed while it made the root directory");
     assert_whole(stage);
     assert_eq!(made(), ["busybox"], "what the killed have left is gone");
+}
+
+fn the_readme_shows_what_happens(stage: &Stage) {
+    // The reader of the README has the id of most first users.
+    let readme = include_str!("../../README.md").replace("1000", &geteuid().to_string());
+    let blocks = readme.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut commands = 0;
+    for example in blocks.flat_map(|block| block.split("$ ").skip(1)) {
+        let (command, expected) = example.split_once('\n').unwrap();
+        let arguments = command.strip_prefix("cargo run -q -p user -- ").unwrap();
+        let script = format!("exec \"$0\" {arguments}");
+        let output = Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
+        assert_eq!(output.ok(), expected, "{command}");
+        commands += 1;
+    }
+    assert!(commands > 0, "the README has no console block");
 }

@@ -53,7 +53,7 @@ use nix::unistd::{Pid, chdir, close, pipe2, read, write};
 
 use crate::check::exit_code;
 use crate::signals;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// A function that a program can start with. Its result is the program's.
 pub type Entrypoint<A> = fn(&A) -> Result<ExitCode>;
@@ -215,9 +215,11 @@ impl Command {
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
         let terminal = Terminal::of_foreground();
         let held = signals::hold()?;
+        let ours = self.ending == Signal::SIGTERM;
         let child = Child {
             image: &image,
-            holding: self.ending == Signal::SIGTERM,
+            holding: ours,
+            interactive: !ours && self.args.is_empty(),
             hold: &hold,
             release: release.as_raw_fd(),
             report: &report,
@@ -389,6 +391,8 @@ pub enum Call {
     Signals,
     /// prctl(2) with PR_SET_PDEATHSIG
     ParentDeathSignal,
+    /// setpgid(2) and tcsetpgrp(3), for an interactive shell
+    Terminal,
     /// chdir(2) to [`Command::current_dir`]
     Chdir,
     /// close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11
@@ -407,7 +411,8 @@ impl Call {
     }
 
     fn from_report([call, errno @ ..]: [u8; REPORT_SIZE]) -> (Call, Errno) {
-        let calls = [Call::Signals, Call::ParentDeathSignal, Call::Chdir, Call::CloseRange];
+        let calls =
+            [Call::Signals, Call::ParentDeathSignal, Call::Chdir, Call::Terminal, Call::CloseRange];
         let call = calls.into_iter().find(|known| *known as u8 == call);
         (call.unwrap_or(Call::Execve), Errno::from_raw(i32::from_ne_bytes(errno)))
     }
@@ -416,7 +421,10 @@ impl Call {
 /// The cloned child's view of its start. All of it is in memory before the clone.
 struct Child<'a> {
     image: &'a Image,
+    /// Whether SIGTERM and SIGHUP stay blocked.
     holding: bool,
+    /// Whether the program is a shell that will read from a terminal: one of others, without arguments.
+    interactive: bool,
     hold: &'a OwnedFd,
     release: RawFd,
     report: &'a OwnedFd,
@@ -444,6 +452,9 @@ impl Child<'_> {
         }
         if let Some(directory) = &self.image.current_dir {
             chdir(directory.as_c_str()).map_err(failed(Call::Chdir))?;
+        }
+        if self.interactive {
+            terminal::lead_foreground().map_err(failed(Call::Terminal))?;
         }
         // Not even a descriptor of a host's directory leads out: CVE-2024-21626.
         // SAFETY: close_range(2) takes no pointers. With CLOEXEC the descriptors work until execve.

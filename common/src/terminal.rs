@@ -1,13 +1,14 @@
 //! The terminal of who started a container, and how they get it back.
 
 use std::fs::{File, OpenOptions};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use nix::unistd::{getpgrp, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, getpid, setpgid, tcgetpgrp, tcsetpgrp};
 
 /// A terminal whose foreground process group this process was in.
 ///
@@ -48,16 +49,36 @@ impl Terminal {
         if foreground == getpgrp() || !gone {
             return;
         }
-        // From the background this call would stop us with SIGTTOU, were that not blocked.
-        let ttou = SigSet::from(Signal::SIGTTOU);
-        let Ok(mask) = ttou.thread_swap_mask(SigmaskHow::SIG_BLOCK) else {
-            return;
-        };
-        if let Err(errno) = tcsetpgrp(&self.tty, getpgrp())
-            .and_then(|()| tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.modes))
-        {
+        let taken = without_stopping(|| {
+            tcsetpgrp(&self.tty, getpgrp())?;
+            tcsetattr(&self.tty, SetArg::TCSADRAIN, &self.modes)
+        });
+        if let Err(errno) = taken {
             log::debug!("take the terminal back: {errno}");
         }
-        let _ = mask.thread_set_mask();
     }
+}
+
+/// Puts this process into the terminal's foreground, in a group of its own, if the group there comes from
+/// outside of its PID namespace.
+///
+/// An interactive shell that finds such a group, with the number 0, can't put it back at its end: dash(1)
+/// complains, and exits with a status of its own. Makes only async-signal-safe calls.
+pub(crate) fn lead_foreground() -> nix::Result<()> {
+    // SAFETY: Rust's runtime makes sure that standard input is open, and nothing here closes it.
+    let terminal = unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) };
+    if getpgrp().as_raw() != 0 || tcgetpgrp(terminal) != Ok(Pid::from_raw(0)) {
+        return Ok(());
+    }
+    setpgid(getpid(), getpid())?;
+    without_stopping(|| tcsetpgrp(terminal, getpid()))
+}
+
+/// Makes a call that would stop a process of the background with SIGTTOU, were that not blocked:
+/// tcsetpgrp(3).
+fn without_stopping(call: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
+    let mask = SigSet::from(Signal::SIGTTOU).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let result = call();
+    mask.thread_set_mask()?;
+    result
 }

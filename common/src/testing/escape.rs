@@ -1,6 +1,5 @@
 //! A program that tries to leave the root directory that it was started in.
 
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,9 +19,8 @@ const MARKER: &str = "/tmp/only-on-the-host";
 /// Returns whether a program in the stage's container can get out of its root directory.
 pub fn escapes(stage: &Stage) -> bool {
     stage.sh("true").ok();
-    let this = env::current_exe().expect("/proc is mounted");
-    let root = Path::new(rootfs::DEFAULT);
-    rootfs::install(&this, root, "escape").unwrap_or_else(|error| panic!("{error:#}"));
+    let (this, root) = (Path::new("/proc/self/exe"), Path::new(rootfs::DEFAULT));
+    rootfs::install(this, root, "escape").unwrap_or_else(|error| panic!("{error:#}"));
     fs::write(MARKER, "").expect("/tmp can be written to");
     match stage.run(["--nsshell", PROGRAM]).ok().trim() {
         "escaped" => true,

@@ -3,16 +3,16 @@
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
-use rexpect::session::{Options, PtySession, spawn_with_options};
 
 use super::snapshot::Snapshot;
+use super::terminal::Terminal;
 use super::{As, Container, Output, Stage, Test, eventually, probe};
 use crate::{rootfs, tests};
 
@@ -181,7 +181,7 @@ fn the_host_is_as_before_after_sigterm_at_any_moment(stage: &Stage) {
     for step in 0..60 {
         let mut launcher = stage.command().args(["-c", "exec sleep 1000"]).spawn().unwrap();
         thread::sleep(Duration::from_micros(150 * step));
-        nix::sys::signal::kill(Pid::from_raw(launcher.id() as i32), Signal::SIGTERM).unwrap();
+        kill(Pid::from_raw(launcher.id() as i32), Signal::SIGTERM).unwrap();
         launcher.wait().unwrap();
         host.assert_unchanged();
         assert_no_process_but(&processes);
@@ -534,7 +534,10 @@ fn the_usual_devices_work(stage: &Stage) {
     assert_eq!(stage.sh("head -c 3 /dev/zero | tr '\\0' z").ok(), "zzz");
     assert_eq!(stage.sh("head -c 9 /dev/random /dev/urandom >/temp/r; echo $?").ok(), "0\n");
     assert_ne!(stage.sh("echo x >/dev/full").code, 0);
-    assert_eq!(stage.sh("ls /dev").ok(), "full\nnull\nrandom\ntty\nurandom\nzero\n");
+    assert_eq!(stage.sh("echo x | cat /dev/stdin /dev/fd/0 >/dev/stdout").ok(), "x\n");
+    let names =
+        ["fd", "full", "null", "random", "stderr", "stdin", "stdout", "tty", "urandom", "zero"];
+    assert_eq!(stage.sh("ls /dev").ok().lines().collect::<Vec<_>>(), names);
 }
 
 fn exactly_these_mounts_are_inside(stage: &Stage) {
@@ -547,104 +550,68 @@ fn exactly_these_mounts_are_inside(stage: &Stage) {
     assert_eq!(targets, [&["/", "/dev"], &devices[..], &["/proc", "/temp"]].concat());
 }
 
-/// How long a terminal may stay silent, in milliseconds.
-const SILENCE: u64 = 20_000;
-
-/// Starts a shell script on a terminal of its own. `$0` in it is the stage's program.
-#[track_caller]
-fn on_a_terminal(stage: &Stage, script: &str) -> PtySession {
-    let mut command = Command::new("sh");
-    command.args(["-c", script]).arg(&stage.program).env("PS1", "# ").stdin(Stdio::inherit());
-    let options = Options::default().timeout_ms(Some(SILENCE));
-    spawn_with_options(command, options).expect("a terminal")
-}
-
-/// Expects `text` on the terminal.
-#[track_caller]
-fn see(terminal: &mut PtySession, text: &str) {
-    if let Err(error) = terminal.exp_string(text) {
-        panic!("the terminal does not show {text:?}: {error}");
-    }
-}
-
-/// Types a line, and expects `text`.
-#[track_caller]
-fn type_and_see(terminal: &mut PtySession, line: &str, text: &str) {
-    terminal.send_line(line).expect("the terminal is there");
-    see(terminal, text);
-}
-
 fn the_prompt_is_the_one_of_root(stage: &Stage) {
-    let mut terminal = on_a_terminal(stage, "$0; echo status $?");
-    see(&mut terminal, "# ");
-    type_and_see(&mut terminal, "exit 6", "status 6");
+    let mut terminal = Terminal::run(stage, "$0; echo status $?");
+    terminal.see("# ");
+    terminal.ask("exit 6", "status 6");
 }
 
 fn control_c_ends_the_job_and_not_the_container(stage: &Stage) {
-    let mut terminal = on_a_terminal(stage, "$0; echo status $?");
-    see(&mut terminal, "# ");
-    type_and_see(&mut terminal, "echo sle''ep; sleep 1000", "sleep");
-    thread::sleep(Duration::from_millis(200));
-    terminal.send_control('c').unwrap();
-    type_and_see(&mut terminal, "echo status of sleep $?", "status of sleep 130");
-    type_and_see(&mut terminal, "exit 0", "status 0");
+    let mut terminal = Terminal::run(stage, "$0; echo status $?");
+    terminal.see("# ");
+    terminal.ask("echo sle''ep; sleep 1000", "sleep");
+    terminal.control('c');
+    terminal.ask("echo status of sleep $?", "status of sleep 130");
+    terminal.ask("exit 0", "status 0");
 }
 
 fn control_c_at_a_script_ends_it_with_130(stage: &Stage) {
     let host = Snapshot::take();
     // The calling shell is interrupted as well, unless it minds.
-    let mut terminal =
-        on_a_terminal(stage, "trap : INT; $0 -c 'echo ready; sleep 1000'; echo status $?");
-    see(&mut terminal, "ready");
-    thread::sleep(Duration::from_millis(200));
-    terminal.send_control('c').unwrap();
-    see(&mut terminal, "status 130");
-    terminal.process().wait().unwrap();
+    let script = "trap : INT; $0 -c 'echo ready; sleep 1000'; echo status $?";
+    let mut terminal = Terminal::run(stage, script);
+    terminal.see("ready");
+    terminal.control('c');
+    terminal.see("status 130");
+    terminal.wait();
     host.assert_unchanged();
 }
 
 fn job_control_works(stage: &Stage) {
-    let mut terminal = on_a_terminal(stage, "$0 --nsshell /bin/sh -- -i; echo status $?");
-    see(&mut terminal, "# ");
-    type_and_see(&mut terminal, "echo sle''ep; sleep 1000", "sleep");
-    thread::sleep(Duration::from_millis(200));
-    terminal.send_control('z').unwrap();
-    type_and_see(&mut terminal, "jobs", "Stopped");
-    type_and_see(&mut terminal, "fg", "sleep 1000");
-    thread::sleep(Duration::from_millis(200));
-    terminal.send_control('c').unwrap();
-    type_and_see(&mut terminal, "echo status of sleep $?", "status of sleep 130");
-    type_and_see(&mut terminal, "exit 0", "status 0");
+    let mut terminal = Terminal::run(stage, "$0; echo status $?");
+    terminal.see("# ");
+    terminal.ask("echo sle''ep; sleep 1000", "sleep");
+    terminal.control('z');
+    terminal.ask("jobs", "Stopped");
+    terminal.ask("fg", "sleep 1000");
+    terminal.control('c');
+    terminal.ask("echo status of sleep $?", "status of sleep 130");
+    terminal.ask("exit 0", "status 0");
 }
 
 fn exit_gives_the_caller_its_terminal_back(stage: &Stage) {
-    let mut terminal = on_a_terminal(stage, "$0; read x; echo got $x, status $?");
-    see(&mut terminal, "# ");
+    let mut terminal = Terminal::run(stage, "$0; echo left; read x; echo got $x, status $?");
+    terminal.see("# ");
     // A job makes the shell put another process group into the foreground, and itself back again.
-    type_and_see(&mut terminal, "sleep 0; echo sl''ept", "slept");
-    terminal.send_line("exit").unwrap();
-    thread::sleep(Duration::from_millis(300));
-    type_and_see(&mut terminal, "word", "got word, status 0");
+    terminal.ask("sleep 0; echo sl''ept", "slept");
+    terminal.ask("exit", "left");
+    terminal.ask("word", "got word, status 0");
 }
 
 fn sigterm_gives_the_caller_its_terminal_back(stage: &Stage) {
-    let script = "stty -a >/tmp/before; $0; stty -a >/tmp/after; read x; echo got $x";
-    let mut terminal = on_a_terminal(stage, script);
-    see(&mut terminal, "# ");
-    let caller = probe::children(getpid())[0];
-    let launcher = probe::children(caller)[0];
-    nix::sys::signal::kill(launcher, Signal::SIGTERM).unwrap();
-    eventually("the caller goes on", || {
-        fs::read("/tmp/after").is_ok_and(|modes| modes.ends_with(b"\n"))
-    });
-    type_and_see(&mut terminal, "word", "got word");
+    let script = "stty -a >/tmp/before; $0; stty -a >/tmp/after; echo left; read x; echo got $x";
+    let mut terminal = Terminal::run(stage, script);
+    terminal.see("# ");
+    let launcher = probe::children(terminal.caller())[0];
+    kill(launcher, Signal::SIGTERM).unwrap();
+    terminal.see("left");
+    terminal.ask("word", "got word");
     let modes = |file: &str| fs::read_to_string(file).unwrap();
     assert_eq!(modes("/tmp/before"), modes("/tmp/after"));
 }
 
 fn a_pipeline_keeps_its_terminal(stage: &Stage) {
-    // stty changes the modes while the container ends: they are its own to change, and stay changed.
-    let mut terminal =
-        on_a_terminal(stage, "$0 -c 'sleep 0.3; echo x' | { stty -echo; cat; }; stty -a; read x");
-    see(&mut terminal, " -echo ");
+    // stty changes the modes while the container runs: they are its own to change, and stay changed.
+    let script = "$0 -c 'sleep 0.3; echo x' | { stty -echo; cat; }; stty -a; read x";
+    Terminal::run(stage, script).see(" -echo ");
 }

@@ -17,6 +17,7 @@ pub mod escape;
 pub mod every_stage;
 pub mod probe;
 pub mod snapshot;
+pub mod terminal;
 
 use std::ffi::OsStr;
 use std::fmt::{self, Display};
