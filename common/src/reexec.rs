@@ -35,7 +35,7 @@ use std::ffi::{CString, OsStr, OsString, c_char};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +45,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
@@ -467,12 +468,17 @@ impl Child<'_> {
 
     /// Waits for the parent's word. Without one the parent is gone, or has given this child up.
     fn released(&self) -> bool {
-        loop {
+        let word = loop {
             match read(self.hold, &mut [0]) {
                 Err(Errno::EINTR) => {}
-                word => return word == Ok(1),
+                word => break word,
             }
-        }
+        };
+        // A parent that was killed after its word, but before this child had asked for PDEATHSIG, can be
+        // told by the other end of the pipe: it holds that open until execve.
+        let mut pipe = [PollFd::new(self.hold.as_fd(), PollFlags::empty())];
+        let polled = poll(&mut pipe, PollTimeout::ZERO);
+        word == Ok(1) && polled.is_ok() && pipe[0].any() == Some(false)
     }
 }
 

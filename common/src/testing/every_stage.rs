@@ -13,7 +13,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::snapshot::Snapshot;
 use super::terminal::Terminal;
-use super::{As, Container, Output, Stage, Test, eventually, probe};
+use super::{As, Container, Output, Stage, Test, eventually, gets, probe};
 use crate::{rootfs, tests};
 
 /// Returns the tests for stage number `stage`.
@@ -100,9 +100,14 @@ const WAIT: &str = "echo ready; exec sleep 1000";
 /// Asserts that the stage has left no process: all there are now were there `before`.
 #[track_caller]
 fn assert_no_process_but(before: &[Pid]) {
-    eventually("every process has ended", || {
-        probe::processes().iter().all(|pid| before.contains(pid))
-    });
+    let left = || -> Vec<_> {
+        let mut processes = probe::processes();
+        processes.retain(|pid| !before.contains(pid));
+        processes.into_iter().map(|pid| (pid, probe::read(pid, "cmdline"))).collect()
+    };
+    if !gets(|| left().is_empty()) {
+        panic!("these processes have not ended: {:?}", left());
+    }
 }
 
 fn the_exit_status_is_the_one_of_the_shell(stage: &Stage) {

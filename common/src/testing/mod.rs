@@ -458,14 +458,22 @@ impl Drop for Container {
     }
 }
 
-/// Waits until `condition` holds, for things that no one announces, such as the end of an orphan.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+/// Returns whether `condition` holds soon, for things that no one announces, such as the end of an orphan.
+pub fn gets(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < deadline, "still not: {what}");
+        if Instant::now() > deadline {
+            return false;
+        }
         thread::sleep(Duration::from_millis(5));
     }
+    true
+}
+
+/// Asserts that `condition` holds soon.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(gets(condition), "still not: {what}");
 }
 
 /// Returns the path of `program`, found in `PATH`, or skips the test.
