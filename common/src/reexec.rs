@@ -89,13 +89,14 @@ pub fn dispatch<A>(
 
 /// Returns a command that starts this program again, at the entry point `name` of [`dispatch`].
 ///
-/// It gets the arguments that this process got, and so parses the same command line.
+/// It gets the arguments that this process got, and so parses the same command line. Those added with
+/// [`Command::args`] come before them.
 pub fn command(name: &str) -> Command {
     Command {
         // A name for the file that this process executes, whatever has become of its path: proc(5).
         program: "/proc/self/exe".into(),
         argv0: name.into(),
-        args: env::args_os().skip(1).collect(),
+        inherited_args: env::args_os().skip(1).collect(),
         // Our own code passes the signal on, and cleans up.
         ending: Signal::SIGTERM,
         ..Command::new("")
@@ -121,6 +122,7 @@ pub struct Command {
     program: PathBuf,
     argv0: OsString,
     args: Vec<OsString>,
+    inherited_args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     current_dir: Option<PathBuf>,
     flags: CloneFlags,
@@ -139,6 +141,7 @@ impl Command {
             program: program.as_ref().into(),
             argv0: program.as_ref().into(),
             args: Vec::new(),
+            inherited_args: Vec::new(),
             env: env::vars_os().collect(),
             current_dir: None,
             flags: CloneFlags::empty(),
@@ -241,7 +244,7 @@ impl Command {
         signals::watch(pid, self.ending)?;
         drop(held);
         log::debug!("cloned {pid} with {:?} for {:?}", self.flags, self.argv0);
-        self.write_id_maps(pid)?;
+        write_id_maps(pid, &self.uid_mappings, &self.gid_mappings)?;
         Ok(parked)
     }
 
@@ -253,20 +256,6 @@ impl Command {
     /// Those of the three.
     pub fn run(&self) -> Result<ExitCode> {
         self.start()?.release()?.wait()
-    }
-
-    /// Writes the id maps of `pid`, from outside: it may not choose its own.
-    fn write_id_maps(&self, pid: Pid) -> Result<()> {
-        if !self.gid_mappings.is_empty() {
-            // A process could leave a group that is denied something, and so be allowed it. Who maps
-            // groups without privilege must give setgroups(2) up first: Linux 3.19, CVE-2014-8989.
-            write_proc(pid, "setgroups", "deny")?;
-            write_proc(pid, "gid_map", &lines(&self.gid_mappings))?;
-        }
-        if !self.uid_mappings.is_empty() {
-            write_proc(pid, "uid_map", &lines(&self.uid_mappings))?;
-        }
-        Ok(())
     }
 }
 
@@ -378,7 +367,7 @@ impl fmt::Display for Step {
                 let names: Vec<_> = flags.iter_names().map(|(name, _)| name).collect();
                 write!(f, "clone a child with {}", names.join(" | "))
             }
-            Step::Map(file, text) => write!(f, "write {text:?} to the child's {file}"),
+            Step::Map(file, text) => write!(f, "write {text:?} to {file}"),
             Step::Prepare(call) => write!(f, "prepare the child: {call:?}"),
             Step::Execve(program) => write!(f, "execute {}", program.display()),
         }
@@ -492,7 +481,7 @@ struct Image {
 
 impl Image {
     fn new(command: &Command) -> Result<Image> {
-        let args = [&command.argv0].into_iter().chain(&command.args);
+        let args = [&command.argv0].into_iter().chain(&command.args).chain(&command.inherited_args);
         let env = command.env.iter().map(|(name, value)| {
             let mut variable = name.clone();
             variable.push("=");
@@ -537,6 +526,29 @@ impl Strings {
 fn c_string(string: impl AsRef<OsStr>) -> Result<CString> {
     let string = string.as_ref();
     CString::new(string.as_bytes()).with_context(|| format!("a zero byte in {string:?}"))
+}
+
+/// Writes the id maps of a process that is alone in a new user namespace.
+///
+/// - `pid`: the process: a child, or this one.
+/// - `uid_mappings`, `gid_mappings`: what to write; nothing where there are none. setgroups(2) is denied
+///   before the groups are mapped.
+///
+/// # Errors
+///
+/// What the kernel says to the maps: user_namespaces(7), section "Defining user and group ID mappings".
+/// Without privilege they may hold the caller's own ids alone.
+pub fn write_id_maps(pid: Pid, uid_mappings: &[IdMap], gid_mappings: &[IdMap]) -> Result<()> {
+    if !gid_mappings.is_empty() {
+        // A process could leave a group that is denied something, and so be allowed it. Who maps groups
+        // without privilege must give setgroups(2) up first: Linux 3.19, CVE-2014-8989.
+        write_proc(pid, "setgroups", "deny")?;
+        write_proc(pid, "gid_map", &lines(gid_mappings))?;
+    }
+    if !uid_mappings.is_empty() {
+        write_proc(pid, "uid_map", &lines(uid_mappings))?;
+    }
+    Ok(())
 }
 
 fn lines(mappings: &[IdMap]) -> String {
