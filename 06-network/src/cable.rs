@@ -15,6 +15,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::TryStreamExt;
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
 use nix::unistd::Pid;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
@@ -58,7 +59,9 @@ pub fn reserve(wanted: Option<Ipv4Addr>) -> Result<Reservation> {
             }
             Some(address) if taken(&address) => bail!("the address {address} is taken"),
             Some(address) => Ok(address),
-            None => hosts().find(|host| !taken(host)).context("all addresses of 10.10.10.0/24 are taken"),
+            None => hosts()
+                .find(|host| !taken(host))
+                .context("all addresses of 10.10.10.0/24 are taken"),
         }
     })?;
     Ok(Reservation { address, _lock: lock })
@@ -150,7 +153,8 @@ fn lock() -> Result<Flock<File>> {
 fn netlink<T>(talk: impl AsyncFnOnce(Handle) -> Result<T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     runtime.context("make a runtime")?.block_on(async {
-        let (connection, handle, _) = rtnetlink::new_connection().context("open a netlink socket")?;
+        let (connection, handle, _) =
+            rtnetlink::new_connection().context("open a netlink socket")?;
         tokio::spawn(connection);
         talk(handle).await
     })
@@ -167,7 +171,7 @@ fn answer<T>(answer: Result<T, rtnetlink::Error>) -> Result<T> {
 /// Like [`answer`]; that there is no such device is none.
 fn ignore_missing(result: Result<(), rtnetlink::Error>) -> Result<()> {
     match answer(result) {
-        Err(error) if errno(&error) == Some(nix::libc::ENODEV) => Ok(()),
+        Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
         result => result,
     }
 }
@@ -203,7 +207,11 @@ fn our_bridge(links: &[LinkMessage]) -> Result<Option<u32>> {
 }
 
 /// Fails if packets to 10.10.10.0/24, or a part of it, already have a way that is not our bridge.
-async fn refuse_foreign_routes(net: &Handle, links: &[LinkMessage], bridge: Option<u32>) -> Result<()> {
+async fn refuse_foreign_routes(
+    net: &Handle,
+    links: &[LinkMessage],
+    bridge: Option<u32>,
+) -> Result<()> {
     let all = RouteMessageBuilder::<Ipv4Addr>::new().build();
     let routes: Vec<RouteMessage> =
         answer(net.route().get(all).execute().try_collect().await).context("list the routes")?;
@@ -214,14 +222,17 @@ async fn refuse_foreign_routes(net: &Handle, links: &[LinkMessage], bridge: Opti
         for attribute in &route.attributes {
             match attribute {
                 RouteAttribute::Oif(index) => device = Some(*index),
-                RouteAttribute::Destination(RouteAddress::Inet(address)) => destination = Some(*address),
+                RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                    destination = Some(*address)
+                }
                 _ => {}
             }
         }
         // The default route is for everything that has no other.
         let Some(destination) = destination.filter(|_| length > 0) else { continue };
         if overlaps(destination, length) && (device.is_none() || device != bridge) {
-            let named = |index| links.iter().find(|link| Some(link.header.index) == index).and_then(name);
+            let named =
+                |index| links.iter().find(|link| Some(link.header.index) == index).and_then(name);
             bail!(
                 "10.10.10.0/24 is in use: {destination}/{length} is routed to {}. \
                  Run this without root: an ordinary user's bridge is not in the host's network",
@@ -249,7 +260,17 @@ fn overlaps(address: Ipv4Addr, length: u8) -> bool {
 async fn make_bridge(net: &Handle) -> Result<u32> {
     // The kernel loads the module that a kind of device needs, if it has it.
     let bridge = LinkBridge::new(BRIDGE).address(hardware_address(GATEWAY)).up().build();
-    answer(net.link().add(bridge).execute().await).with_context(|| format!("make the bridge {BRIDGE}"))?;
+    answer(net.link().add(bridge).execute().await).map_err(|error| {
+        let advice = match errno(&error) {
+            Some(libc::EPERM) => {
+                " (this root has no CAP_NET_ADMIN for this network namespace; \
+                 an ordinary user gets one of their own: run it without root)"
+            }
+            Some(libc::EOPNOTSUPP) => " (the kernel has no bridges: sudo modprobe -a bridge veth)",
+            _ => "",
+        };
+        error.context(format!("make the bridge {BRIDGE}{advice}"))
+    })?;
     let index = find(&links(net).await?, BRIDGE).with_context(|| format!("{BRIDGE} is gone"))?;
     let add = net.address().add(index, GATEWAY.into(), PREFIX_LENGTH).execute();
     answer(add.await).with_context(|| format!("give {BRIDGE} the address {GATEWAY}"))?;
@@ -265,14 +286,16 @@ fn host_end(container: Pid) -> String {
 /// the beginning: to move it there takes the kernel 20 ms.
 async fn make_veth(net: &Handle, container: Pid, bridge: u32, address: Ipv4Addr) -> Result<()> {
     let host_end = host_end(container);
-    let container_end = LinkUnspec::new_with_name(CONTAINER_END).setns_by_pid(container.as_raw() as u32);
+    let container_end =
+        LinkUnspec::new_with_name(CONTAINER_END).setns_by_pid(container.as_raw() as u32);
     let pair = LinkVeth::new(&host_end, CONTAINER_END)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(container_end.build())))
         .address(hardware_address(address))
         .controller(bridge)
         .up()
         .build();
-    answer(net.link().add(pair).execute().await).with_context(|| format!("make the cable {host_end}"))
+    answer(net.link().add(pair).execute().await)
+        .with_context(|| format!("make the cable {host_end}"))
 }
 
 /// Removes our bridge if no cable is left on it.
@@ -290,7 +313,8 @@ fn remove_idle_bridge() -> Result<()> {
 
 /// Sets the device `name` up, and returns its index.
 async fn set_up(net: &Handle, name: &str) -> Result<u32> {
-    let index = find(&links(net).await?, name).with_context(|| format!("there is no device {name}"))?;
+    let index =
+        find(&links(net).await?, name).with_context(|| format!("there is no device {name}"))?;
     let change = net.link().change(LinkUnspec::new_with_index(index).up().build());
     answer(change.execute().await).with_context(|| format!("set {name} up"))?;
     Ok(index)

@@ -77,7 +77,10 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .start()?;
     let cable = connect(args, reservation, parked.pid())?;
     let status = parked.release().and_then(Running::wait);
-    cable.map(Cable::remove).transpose()?;
+    // An ordinary user's bridge ends with this process, and all cables with it.
+    if let Some(cable) = cable.filter(|_| getuid().is_root()) {
+        cable.remove()?;
+    }
     status
 }
 
@@ -96,7 +99,9 @@ fn reserve(args: &Args) -> Result<Option<Reservation>> {
 
 /// Moves this process into a network namespace where it may make a bridge: the host's is root's alone.
 fn enter_network() -> Result<()> {
-    log::info!("not root: the bridge is not on the host, but in a network namespace of this container");
+    log::info!(
+        "not root: the bridge is not on the host, but in a network namespace of this container"
+    );
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
         .context(Step::Clone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET))?;

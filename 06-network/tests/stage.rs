@@ -1,9 +1,322 @@
 //! Stage 06 from outside.
 
-use std::process::ExitCode;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, ExitCode, Stdio};
 
-use common::testing::{self, every_stage};
+use common::testing::snapshot::Snapshot;
+use common::testing::{self, As, Container, Output, Stage, eventually, every_stage, need, probe};
+use common::tests;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getegid, geteuid, getpid};
 
 fn main() -> ExitCode {
-    testing::main(6, env!("CARGO_BIN_EXE_06-network"), every_stage::tests(6))
+    let mut tests = every_stage::tests(6);
+    tests.extend(tests![
+        &[As::Root, As::User] => [
+            the_address_is_there_at_the_first_instruction,
+            the_loopback_answers,
+            the_bridge_answers,
+            the_container_answers_from_the_bridge,
+            the_default_route_leads_to_the_bridge,
+            one_user_and_one_group_are_mapped,
+            an_address_of_the_readers_own_is_set,
+            an_address_from_another_network_is_refused,
+        ],
+        &[As::User] => [
+            the_host_has_no_bridge_of_an_ordinary_user,
+            a_line_says_that_the_bridge_is_not_on_the_host,
+        ],
+        &[As::Root] => [
+            containers_reach_each_other,
+            twenty_containers_have_twenty_addresses,
+            the_bridge_stays_until_the_last_container_has_gone,
+            a_killed_launcher_leaves_a_bridge_and_the_next_start_removes_it,
+            a_bridge_that_is_not_ours_is_refused,
+            a_network_that_is_in_use_is_refused,
+            a_default_route_is_no_obstacle,
+            an_address_that_is_taken_is_refused,
+            root_without_the_right_to_make_a_bridge_is_told_what_to_do,
+            a_helper_lays_the_cable_instead,
+            a_helper_that_fails_is_named_with_its_status,
+            a_helper_that_does_not_exist_is_named,
+            masquerading_lets_a_container_reach_the_internet,
+        ],
+    ]);
+    testing::main(6, env!("CARGO_BIN_EXE_06-network"), tests)
+}
+
+const WAIT: &str = "echo ready; exec sleep 1000";
+
+/// Runs ip(8) on the host, as in `ip("link show brg0")`.
+#[track_caller]
+fn ip(arguments: &str) -> String {
+    Output::of(Command::new("ip").args(arguments.split(' '))).ok()
+}
+
+/// Whether the host has a network device of this name.
+fn has_device(name: &str) -> bool {
+    let devices = probe::read(getpid(), "net/dev");
+    devices.lines().any(|line| line.trim().starts_with(&format!("{name}:")))
+}
+
+/// A command that sends one packet to `address`, and waits for the answer: ping(8).
+fn ping(address: &str) -> String {
+    format!("ping -c 1 -W 5 {address} >/dev/null")
+}
+
+/// The container's own IPv4 address.
+const OWN_ADDRESS: &str = "ip -4 addr show veth1 | sed -n 's/.*inet \\([^ ]*\\).*/\\1/p'";
+
+fn the_address_is_there_at_the_first_instruction(stage: &Stage) {
+    let files = ["/proc/net/fib_trie", "/proc/net/route"];
+    for _ in 0..200 {
+        let seen = stage.run([["--nsshell", "/bin/cat"], files].concat()).ok();
+        // 10.10.10.1 as the kernel writes it there.
+        assert!(seen.contains("10.10.10.2") && seen.contains("010A0A0A"), "{seen}");
+    }
+}
+
+fn the_loopback_answers(stage: &Stage) {
+    stage.sh(&ping("127.0.0.1")).ok();
+}
+
+fn the_bridge_answers(stage: &Stage) {
+    stage.sh(&ping("10.10.10.1")).ok();
+}
+
+fn the_container_answers_from_the_bridge(stage: &Stage) {
+    need("busybox");
+    let container = stage.start("echo ready; while :; do echo hello | nc -l -p 7; done");
+    let launcher = container.launcher().to_string();
+    // Where the launcher is, there is the bridge: for root that is the host.
+    let mut target = vec!["--target", &launcher, "--net"];
+    if stage.who == As::User {
+        target.extend(["--user", "--preserve-credentials"]);
+    }
+    let ask = || {
+        let client = ["busybox", "nc", "10.10.10.2", "7"];
+        Output::of(Command::new("nsenter").args(&target).args(client)).stdout
+    };
+    eventually("the container answers", || ask() == "hello\n");
+    assert_eq!(has_device("brg0"), stage.who == As::Root);
+}
+
+fn the_default_route_leads_to_the_bridge(stage: &Stage) {
+    assert!(stage.sh("ip route").ok().contains("default via 10.10.10.1 dev veth1"));
+}
+
+fn one_user_and_one_group_are_mapped(stage: &Stage) {
+    let seen = stage.sh("cat /proc/self/uid_map /proc/self/gid_map").ok();
+    let words: Vec<_> = seen.split_whitespace().collect();
+    let expected = format!("0 {} 1 0 {} 1", geteuid(), getegid());
+    assert_eq!(words.join(" "), expected);
+}
+
+fn an_address_of_the_readers_own_is_set(stage: &Stage) {
+    assert_eq!(stage.run(["--address", "10.10.10.77", "-c", OWN_ADDRESS]).ok(), "10.10.10.77/24\n");
+}
+
+fn an_address_from_another_network_is_refused(stage: &Stage) {
+    let host = Snapshot::take();
+    for address in ["10.10.11.2", "10.10.10.1", "10.10.10.255", "127.0.0.1"] {
+        stage.run(["--address", address]).refused(&[address, "10.10.10.2 to 10.10.10.254"]);
+    }
+    assert_eq!(stage.run(["--address", "here"]).code, 2);
+    assert_eq!(stage.run(["--address", "10.10.10.2", "--netsetgo", "x"]).code, 2);
+    host.assert_unchanged();
+}
+
+fn the_host_has_no_bridge_of_an_ordinary_user(stage: &Stage) {
+    let host = Snapshot::take();
+    let container = stage.start(WAIT);
+    host.assert_unchanged();
+    drop(container);
+}
+
+fn a_line_says_that_the_bridge_is_not_on_the_host(stage: &Stage) {
+    let output = Output::of(stage.command().env("RUST_LOG", "info").args(["-c", "true"]));
+    assert!(output.stderr.contains("not root: the bridge is not on the host"), "{output:#?}");
+}
+
+fn containers_reach_each_other(stage: &Stage) {
+    let first = stage.start(WAIT);
+    let second = stage.start(WAIT);
+    stage.sh(&format!("{} && {}", ping("10.10.10.2"), ping("10.10.10.3"))).ok();
+    for container in [first, second] {
+        container.signal(Signal::SIGTERM);
+        container.wait();
+    }
+}
+
+fn twenty_containers_have_twenty_addresses(stage: &Stage) {
+    let host = Snapshot::take();
+    let script = format!("echo ready; {OWN_ADDRESS}; exec sleep 1000");
+    let start = || -> Child {
+        stage.command().args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    // The first makes the root directory; the others all start at once.
+    stage.sh("true").ok();
+    let launchers: Vec<Child> = (0..20).map(|_| start()).collect();
+    let mut containers: Vec<Container> = launchers.into_iter().map(Container::of).collect();
+    let addresses: BTreeSet<String> = containers.iter_mut().map(Container::line).collect();
+    let expected: BTreeSet<String> = (2..22).map(|host| format!("10.10.10.{host}/24")).collect();
+    assert_eq!(addresses, expected);
+    for container in &containers {
+        container.signal(Signal::SIGTERM);
+    }
+    for container in containers {
+        assert_eq!(container.wait(), 137);
+    }
+    host.assert_unchanged();
+}
+
+fn the_bridge_stays_until_the_last_container_has_gone(stage: &Stage) {
+    let host = Snapshot::take();
+    let first = stage.start(WAIT);
+    let second = stage.start(WAIT);
+    first.signal(Signal::SIGTERM);
+    first.wait();
+    assert!(has_device("brg0"));
+    // Its address is free again.
+    assert_eq!(stage.sh(OWN_ADDRESS).ok(), "10.10.10.2/24\n");
+    assert!(has_device("brg0"));
+    second.signal(Signal::SIGHUP);
+    second.wait();
+    host.assert_unchanged();
+}
+
+fn a_killed_launcher_leaves_a_bridge_and_the_next_start_removes_it(stage: &Stage) {
+    let host = Snapshot::take();
+    let container = stage.start(WAIT);
+    container.signal(Signal::SIGKILL);
+    container.wait();
+    assert!(has_device("brg0"), "nobody is left to remove it");
+    eventually("the cable has gone with the container", || !ip("link").contains("veth"));
+    stage.sh("true").ok();
+    host.assert_unchanged();
+}
+
+fn a_bridge_that_is_not_ours_is_refused(stage: &Stage) {
+    ip("link add brg0 type bridge");
+    let host = Snapshot::take();
+    stage.sh("true").refused(&["brg0", "not ours", "ip link delete brg0"]);
+    host.assert_unchanged();
+    ip("link delete brg0");
+    stage.sh("true").ok();
+}
+
+fn a_network_that_is_in_use_is_refused(stage: &Stage) {
+    ip("link set lo up");
+    for used in ["10.10.10.9/32", "10.10.10.129/25", "10.10.10.7/24", "10.1.2.3/8"] {
+        ip(&format!("addr add {used} dev lo"));
+        let host = Snapshot::take();
+        stage.sh("true").refused(&["10.10.10.0/24 is in use", "to lo", "without root"]);
+        host.assert_unchanged();
+        ip(&format!("addr del {used} dev lo"));
+    }
+    stage.sh("true").ok();
+}
+
+fn a_default_route_is_no_obstacle(stage: &Stage) {
+    ip("link set lo up");
+    ip("addr add 10.10.11.1/24 dev lo");
+    ip("route add default dev lo");
+    stage.sh("true").ok();
+}
+
+fn an_address_that_is_taken_is_refused(stage: &Stage) {
+    let container = stage.start(WAIT);
+    let host = Snapshot::take();
+    stage.run(["--address", "10.10.10.2"]).refused(&["10.10.10.2 is taken"]);
+    host.assert_unchanged();
+    drop(container);
+}
+
+fn root_without_the_right_to_make_a_bridge_is_told_what_to_do(stage: &Stage) {
+    let host = Snapshot::take();
+    let without = ["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
+    let refusal = Output::of(Command::new("setpriv").args(without).arg(&stage.program));
+    refusal.refused(&["brg0", "Operation not permitted", "CAP_NET_ADMIN", "ordinary user"]);
+    host.assert_unchanged();
+}
+
+/// Does what the helper of the article does: a bridge if there is none, veth0 on it, veth1 in the container.
+const HELPER: &str = r#"#!/bin/sh
+set -eu
+test "$1" = -pid
+in_container="nsenter --target $2 --net ip"
+ip link add brg0 type bridge
+ip addr add 10.10.10.1/24 dev brg0
+ip link set brg0 up
+ip link add veth0 type veth peer name veth1
+ip link set veth0 up master brg0
+ip link set veth1 netns "$2"
+$in_container addr add 10.10.10.2/24 dev veth1
+$in_container link set veth1 up
+$in_container route add default via 10.10.10.1
+"#;
+
+fn write_helper(path: &str, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn a_helper_lays_the_cable_instead(stage: &Stage) {
+    write_helper("/tmp/helper", HELPER);
+    let script = format!("{OWN_ADDRESS}; {} && {}", ping("10.10.10.1"), ping("127.0.0.1"));
+    assert_eq!(stage.run(["--netsetgo", "/tmp/helper", "-c", &script]).ok(), "10.10.10.2/24\n");
+    // What it makes is not ours to remove.
+    assert!(has_device("brg0"));
+}
+
+fn a_helper_that_fails_is_named_with_its_status(stage: &Stage) {
+    write_helper("/tmp/helper", "#!/bin/sh\nexit 3\n");
+    let host = Snapshot::take();
+    stage.run(["--netsetgo", "/tmp/helper"]).refused(&["/tmp/helper -pid", "exit status: 3"]);
+    host.assert_unchanged();
+}
+
+fn a_helper_that_does_not_exist_is_named(stage: &Stage) {
+    let host = Snapshot::take();
+    let processes = probe::processes();
+    stage
+        .run(["--netsetgo", "/tmp/no-such-helper"])
+        .refused(&["/tmp/no-such-helper", "No such file"]);
+    fs::write("/tmp/helper", "").unwrap();
+    stage.run(["--netsetgo", "/tmp/helper"]).refused(&["/tmp/helper", "Permission denied"]);
+    host.assert_unchanged();
+    assert_eq!(probe::processes(), processes);
+}
+
+/// Starts a process in a network namespace of its own, which plays the Internet.
+fn internet() -> Container {
+    Container::start(Command::new("unshare").args(["--net", "sh", "-c", WAIT]))
+}
+
+fn masquerading_lets_a_container_reach_the_internet(stage: &Stage) {
+    need("nft");
+    let internet = internet();
+    let pid: Pid = internet.launcher();
+    // The host has an uplink, 198.51.100.1, and out there is 198.51.100.2, which knows no way back to
+    // 10.10.10.0/24.
+    ip(&format!("link add uplink type veth peer name outside netns {pid}"));
+    ip("addr add 198.51.100.1/24 dev uplink");
+    ip("link set uplink up");
+    let there = |command: &str| {
+        let target = pid.to_string();
+        let nsenter = ["--target", target.as_str(), "--net", "sh", "-c", command];
+        Output::of(Command::new("nsenter").args(nsenter)).ok()
+    };
+    there("ip addr add 198.51.100.2/24 dev outside; ip link set outside up");
+    let reach = ping("198.51.100.2").replace("-W 5", "-W 1");
+    assert_ne!(stage.sh(&reach).code, 0, "nobody forwards its packets");
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+    assert_ne!(stage.sh(&reach).code, 0, "no answer finds the way back");
+    let rules = "add table ip nat; \
+                 add chain ip nat postrouting { type nat hook postrouting priority srcnat; }; \
+                 add rule ip nat postrouting ip saddr 10.10.10.0/24 oifname != brg0 masquerade";
+    Output::of(Command::new("nft").arg(rules)).ok();
+    stage.sh(&ping("198.51.100.2")).ok();
 }

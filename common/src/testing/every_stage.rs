@@ -202,7 +202,14 @@ fn the_host_is_as_before_after_sigkill_at_any_moment(stage: &Stage) {
         launcher.kill().unwrap();
         launcher.wait().unwrap();
         assert_no_process_but(&processes);
-        host.assert_unchanged();
+        if stage.number < 6 || stage.who == As::User {
+            host.assert_unchanged();
+        }
+    }
+    if stage.number >= 6 {
+        // What a killed launcher can leave there, the next start takes for its own.
+        stage.sh("true").ok();
+        eventually("the kernel has removed the cables of the killed", || host.changes().is_empty());
     }
 }
 
@@ -517,9 +524,8 @@ fn a_root_directory_mounted_noexec_is_refused(stage: &Stage) {
 fn mounts_show_up_inside_and_not_on_a_host_that_shares_its_own(stage: &Stage) {
     let root = probe::read(getpid(), "mountinfo");
     assert!(root.lines().any(|line| line.contains(" / / ") && line.contains(" shared:")), "{root}");
-    let host = Snapshot::take();
     let container = stage.start("touch /temp/mine /dev/mine; echo ready; exec sleep 1000");
-    host.assert_unchanged();
+    assert_eq!(probe::read(getpid(), "mountinfo"), root);
     for directory in ["temp", "dev", "proc"] {
         let outside = Path::new(rootfs::DEFAULT).join(directory);
         assert!(!outside.join("mine").exists(), "{} is the host's", outside.display());

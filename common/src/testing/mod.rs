@@ -400,8 +400,13 @@ impl Container {
     /// Starts a command, and returns when it has written the line "ready".
     #[track_caller]
     pub fn start(command: &mut Command) -> Container {
-        let mut launcher =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the stage starts");
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+        Container::of(command.spawn().expect("the stage starts"))
+    }
+
+    /// Takes a launcher that was started with a pipe for standard output, and waits for the line "ready".
+    #[track_caller]
+    pub fn of(mut launcher: Child) -> Container {
         let stdout = BufReader::new(launcher.stdout.take().expect("stdout is a pipe"));
         let mut container = Container { launcher, stdout };
         assert_eq!(container.line(), "ready");

@@ -11,37 +11,49 @@ pub struct Snapshot {
     parts: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Files of /proc whose lines are state. Where a host has no such, as without IPv6, there is nothing.
-const FILES: [(&str, &str); 9] = [
-    ("mounts", "/proc/self/mountinfo"),
-    ("domain name", "/proc/sys/kernel/domainname"),
-    ("routes", "/proc/self/net/route"),
-    ("IPv6 routes", "/proc/self/net/ipv6_route"),
-    ("addresses", "/proc/self/net/fib_trie"),
-    ("IPv6 addresses", "/proc/self/net/if_inet6"),
-    ("message queues", "/proc/sysvipc/msg"),
-    ("semaphores", "/proc/sysvipc/sem"),
-    ("shared memory", "/proc/sysvipc/shm"),
-];
-
 impl Snapshot {
     /// Takes a snapshot of what this process sees.
     pub fn take() -> Snapshot {
-        let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-        let sorted = |text: String| {
-            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
+        // Where a host has no such file, as without IPv6, there is nothing.
+        let lines = |file: &str| -> Vec<String> {
+            fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
         };
-        let mut parts: BTreeMap<_, _> =
-            FILES.into_iter().map(|(part, file)| (part, sorted(read(file)))).collect();
-        // The other columns count packets.
-        let links = read("/proc/self/net/dev");
-        let links =
-            links.lines().filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
-        parts.insert("links", links.collect());
-        parts.insert("hostname", vec![super::hostname()]);
-        Snapshot { parts }
+        let parts = [
+            ("hostname", vec![super::hostname()]),
+            ("domain name", lines("/proc/sys/kernel/domainname")),
+            ("mounts", lines("/proc/self/mountinfo")),
+            // The other columns count packets.
+            (
+                "links",
+                map(lines("/proc/self/net/dev"), |line| {
+                    Some(line.split_once(':')?.0.trim().into())
+                }),
+            ),
+            ("addresses", local_addresses(&lines("/proc/self/net/fib_trie"))),
+            ("IPv6 addresses", lines("/proc/self/net/if_inet6")),
+            (
+                "routes",
+                map(lines("/proc/self/net/route"), |line| {
+                    (!line.starts_with("Iface")).then(|| line.to_owned())
+                }),
+            ),
+            // Some columns count references.
+            (
+                "IPv6 routes",
+                map(lines("/proc/self/net/ipv6_route"), |line| {
+                    let columns: Vec<_> = line.split_whitespace().collect();
+                    Some([columns.get(..6)?, columns.get(9..)?].concat().join(" "))
+                }),
+            ),
+            ("message queues", lines("/proc/sysvipc/msg")),
+            ("semaphores", lines("/proc/sysvipc/sem")),
+            ("shared memory", lines("/proc/sysvipc/shm")),
+        ];
+        let sorted = |(part, mut lines): (&'static str, Vec<String>)| {
+            lines.sort();
+            (part, lines)
+        };
+        Snapshot { parts: parts.into_iter().map(sorted).collect() }
     }
 
     /// Returns what is in `self` and not in `other`.
@@ -70,6 +82,19 @@ impl Snapshot {
         let changes = self.changes();
         assert!(changes.is_empty(), "the host has changed:\n{changes}");
     }
+}
+
+fn map(lines: Vec<String>, of_line: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    lines.iter().filter_map(|line| of_line(line)).collect()
+}
+
+/// Returns the addresses of this host from the lines of /proc/net/fib_trie: each is followed by its type.
+fn local_addresses(trie: &[String]) -> Vec<String> {
+    let pairs = trie.iter().zip(trie.iter().skip(1));
+    pairs
+        .filter(|(_, of_type)| of_type.contains("host LOCAL"))
+        .filter_map(|(address, _)| Some(address.split_once("|--")?.1.trim().to_owned()))
+        .collect()
 }
 
 /// The difference between two snapshots.
