@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use common::testing::queues;
 use common::testing::snapshot::Snapshot;
 use common::testing::{self, As, Container, Output, Stage, eventually, every_stage, need, probe};
 use common::tests;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             one_user_and_one_group_are_mapped,
             an_address_of_the_readers_own_is_set,
             an_address_from_another_network_is_refused,
+            queues_are_still_those_of_the_host,
         ],
         &[As::User] => [
             the_host_has_no_bridge_of_an_ordinary_user,
@@ -319,4 +321,11 @@ fn masquerading_lets_a_container_reach_the_internet(stage: &Stage) {
                  add rule ip nat postrouting ip saddr 10.10.10.0/24 oifname != brg0 masquerade";
     Output::of(Command::new("nft").arg(rules)).ok();
     stage.sh(&ping("198.51.100.2")).ok();
+}
+
+fn queues_are_still_those_of_the_host(stage: &Stage) {
+    queues::make_outside(6);
+    assert_eq!(queues::seen_inside(stage, 6), queues::BOTH);
+    queues::make_inside(stage, 66);
+    assert_eq!(queues::seen_outside(66), queues::BOTH);
 }

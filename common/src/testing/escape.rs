@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::unistd::{chdir, chroot};
 
-use super::Stage;
-use crate::rootfs;
+use super::{Stage, install_this};
 
 /// Where the program is in the container, and the name that it knows itself by.
 pub(super) const PROGRAM: &str = "/bin/escape";
@@ -18,9 +17,7 @@ const MARKER: &str = "/tmp/only-on-the-host";
 
 /// Returns whether a program in the stage's container can get out of its root directory.
 pub fn escapes(stage: &Stage) -> bool {
-    stage.sh("true").ok();
-    let (this, root) = (Path::new("/proc/self/exe"), Path::new(rootfs::DEFAULT));
-    rootfs::install(this, root, "escape").unwrap_or_else(|error| panic!("{error:#}"));
+    install_this(stage, "escape");
     fs::write(MARKER, "").expect("/tmp can be written to");
     match stage.run(["--nsshell", PROGRAM]).ok().trim() {
         "escaped" => true,
@@ -32,7 +29,7 @@ pub fn escapes(stage: &Stage) -> bool {
 /// Moves the root directory below the current one, which so is outside of it, where `..` has no end before
 /// the root of the mount namespace: chroot(2).
 pub(super) fn main<A>(_: &A) -> Result<ExitCode> {
-    anyhow::ensure!(!Path::new(MARKER).exists(), "not even in a root directory");
+    ensure!(!Path::new(MARKER).exists(), "not even in a root directory");
     fs::create_dir_all("deeper").context("mkdir")?;
     chroot("deeper").context("chroot")?;
     for _ in 0..64 {

@@ -16,6 +16,7 @@
 pub mod escape;
 pub mod every_stage;
 pub mod probe;
+pub mod queues;
 pub mod snapshot;
 pub mod terminal;
 
@@ -41,6 +42,7 @@ use nix::unistd::{Pid, alarm, chdir, getegid, geteuid, sethostname};
 
 use crate::check::{check, exit_code, init_logging};
 use crate::reexec::{self, IdMap};
+use crate::rootfs;
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,12 +106,13 @@ pub fn main(stage: u8, program: &str, tests: Vec<Test>) -> ExitCode {
     init_logging();
     let program = env::var_os("STAGE_PROGRAM").map_or(program.into(), PathBuf::from);
     let suite = Suite { stage, program, tests };
-    let lives: [(&str, reexec::Entrypoint<Suite>); 5] = [
+    let lives: [(&str, reexec::Entrypoint<Suite>); 6] = [
         ("enclose", enclose),
         ("outer", outer),
         ("inner", inner),
         ("test", test),
         (escape::PROGRAM, escape::main),
+        (queues::PROGRAM, queues::main),
     ];
     check(reexec::dispatch(&suite, &lives, run_all))
 }
@@ -479,6 +482,14 @@ pub fn gets(mut condition: impl FnMut() -> bool) -> bool {
 #[track_caller]
 pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
     assert!(gets(condition), "still not: {what}");
+}
+
+/// Installs this program, under another name, in the stage's root directory, which is made if it is missing.
+#[track_caller]
+fn install_this(stage: &Stage, name: &str) {
+    stage.sh("true").ok();
+    let (this, root) = (Path::new("/proc/self/exe"), Path::new(rootfs::DEFAULT));
+    rootfs::install(this, root, name).unwrap_or_else(|error| panic!("{error:#}"));
 }
 
 /// Returns the path of `program`, found in `PATH`, or skips the test.
