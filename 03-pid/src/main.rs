@@ -7,12 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use common::check::{check, exit_code, init_logging};
+use common::check::{check, init_logging};
 use common::reexec::{self, Command};
 use common::rootfs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
-use nix::sys::wait::wait;
 use nix::unistd::{chdir, chroot, sethostname};
 
 /// What the command line can say.
@@ -63,8 +62,9 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
     let status = change_root(&rootfs).and_then(|()| ns_run(args));
     // The mounts are the host's. A job that is left behind may be using this one (EBUSY): MNT_DETACH takes
     // it from its place at once, and the job dies with us.
-    umount2("proc", MntFlags::MNT_DETACH).context("unmount /proc")?;
-    status
+    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+    let unmounted = umount2("proc", flags).context("unmount /proc");
+    status.and_then(|status| unmounted.map(|()| status))
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.
@@ -92,9 +92,9 @@ fn ns_run(args: &Args) -> Result<ExitCode> {
     // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
     // and when it ends, the kernel kills all that are left: pid_namespaces(7).
     loop {
-        let status = wait().context("wait for a process")?;
-        if status.pid() == Some(shell.pid()) {
-            return Ok(exit_code(status));
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == shell.pid() {
+            return Ok(status);
         }
     }
 }

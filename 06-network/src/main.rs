@@ -10,12 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use common::check::{check, exit_code, init_logging};
+use common::check::{check, init_logging};
 use common::reexec::{self, Command, IdMap, Running, Step};
 use common::rootfs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::wait;
 use nix::unistd::{Pid, chdir, getgid, getpid, getuid, pivot_root, sethostname};
 
 use cable::{Cable, Reservation};
@@ -199,9 +198,9 @@ fn ns_run(args: &Args) -> Result<ExitCode> {
     // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
     // and when it ends, the kernel kills all that are left: pid_namespaces(7).
     loop {
-        let status = wait().context("wait for a process")?;
-        if status.pid() == Some(shell.pid()) {
-            return Ok(exit_code(status));
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == shell.pid() {
+            return Ok(status);
         }
     }
 }

@@ -9,7 +9,6 @@ use anyhow::{Error, Result};
 use log::LevelFilter;
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::sys::wait::WaitStatus;
 use simple_logger::SimpleLogger;
 
 use crate::reexec::{Call, Step};
@@ -37,17 +36,6 @@ pub fn check(result: Result<ExitCode>) -> ExitCode {
     })
 }
 
-/// Returns the exit status that a shell would give for `status`: the program's own, or 128+n when signal
-/// n has ended it.
-pub fn exit_code(status: WaitStatus) -> ExitCode {
-    match status {
-        // Only the low 8 bits of a status reach a parent: _exit(2).
-        WaitStatus::Exited(_, status) => ExitCode::from(status as u8),
-        WaitStatus::Signaled(_, signal, _) => ExitCode::from(128 + signal as u8),
-        other => unreachable!("not the end of a process: {other:?}"),
-    }
-}
-
 /// The file name of `argv[0]`: `05-user`, or `ns_init` in its second life.
 fn program_name() -> String {
     let name = env::args_os().next().unwrap_or_default();
@@ -66,6 +54,8 @@ struct Situation {
     cap_sys_admin: bool,
     /// Whether it has a seccomp(2) filter, as in a Docker container.
     seccomp: bool,
+    /// Whether this is not the first user namespace.
+    user_namespace: bool,
     /// Whether something is mounted over a part of /proc, as in a Docker container.
     proc_covered: bool,
     /// Sysctls that restrict user namespaces; None where the kernel has no such.
@@ -89,14 +79,18 @@ impl Situation {
         let sysctl = |name: &str| {
             fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
         };
+        // Systemd has a mount of its own there, which covers nothing.
+        let covers = |line: &str| line.contains(" /proc/") && !line.contains("/binfmt_misc ");
+        let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+        let program = program.file_name().unwrap_or_default().to_string_lossy();
         Situation {
-            package: program_name()
-                .trim_start_matches(|c: char| c.is_ascii_digit() || c == '-')
-                .into(),
+            // The folder's name without its number.
+            package: program.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').into(),
             root: nix::unistd::geteuid().is_root(),
             cap_sys_admin: capabilities & CAP_SYS_ADMIN != 0,
             seccomp: field("Seccomp") == "2",
-            proc_covered: mounts.lines().any(|line| line.contains(" /proc/")),
+            user_namespace: !in_first_user_namespace(),
+            proc_covered: mounts.lines().any(covers),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
             apparmor_restrict_unprivileged_userns: sysctl(
@@ -114,32 +108,24 @@ const DOCKER: &str = "docker run --security-opt seccomp=unconfined --security-op
 /// Returns why `error` has come about in `situation`, and what to type, where that is known.
 fn advice(error: &Error, situation: &Situation) -> Option<String> {
     let errno = error.chain().find_map(errno_of)?;
-    match (error.downcast_ref::<Step>(), errno) {
-        (Some(Step::Clone(flags)), Errno::EPERM | Errno::ENOSPC | Errno::EUSERS) => {
-            clone_advice(*flags, errno, situation)
+    let advice = match (error.downcast_ref::<Step>(), errno) {
+        (Some(Step::Clone(flags)), errno) => return clone_advice(*flags, errno, situation),
+        (Some(Step::Prepare(Call::CloseRange)), _) => "It takes Linux 5.11 or newer",
+        (Some(Step::Execve(program)), errno) => return execve_advice(program, errno),
+        // Those of the standard library are about files.
+        (None, Errno::EPERM) if error.downcast_ref::<Errno>().is_some() => {
+            return permission_advice(situation);
         }
-        (Some(Step::Clone(_)), Errno::EAGAIN) => {
-            Some("The limit of processes is reached: see `ulimit -u`, and pids.max of this cgroup".into())
+        (None, Errno::EINVAL) if error.to_string().contains("pivot_root") => {
+            "It cannot be done on an initramfs, nor where the root directory's mount, or the one below it, \
+             is shared"
         }
-        (Some(Step::Prepare(Call::CloseRange)), _) => Some("It takes Linux 5.11 or newer".into()),
-        (Some(Step::Execve(_)), Errno::ENOENT) => Some(
-            "Inside the container there is no such file, or its interpreter is missing \
-             (from stage 03 on the path starts at the --rootfs directory)"
-                .into(),
-        ),
-        (Some(Step::Execve(_)), Errno::ENOEXEC) => {
-            Some("It is no program for this machine's architecture".into())
+        (None, Errno::EINVAL) if error.to_string().contains("all mounts private") => {
+            "The root directory is no mount point, as after a chroot(2): start it outside of that"
         }
-        (Some(Step::Execve(_)), Errno::EACCES) => {
-            Some("It is not an executable file, or its file system is mounted noexec".into())
-        }
-        (_, Errno::EPERM | Errno::EACCES) => permission_advice(situation),
-        (_, Errno::EINVAL) if error.to_string().contains("pivot_root") => Some(
-            "pivot_root(2) refuses where / is an initramfs, and where / or its parent is a shared mount"
-                .into(),
-        ),
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(advice.into())
 }
 
 fn errno_of(cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
@@ -147,29 +133,65 @@ fn errno_of(cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     cause.downcast_ref().copied().or_else(io)
 }
 
+/// Whether this process is in the first user namespace, which maps all ids on themselves.
+pub(crate) fn in_first_user_namespace() -> bool {
+    // Without the file the kernel has no user namespaces.
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let numbers: Vec<_> = map.split_whitespace().collect();
+    numbers.is_empty() || numbers == ["0", "0", "4294967295"]
+}
+
+/// Advice for a program that cannot be executed.
+fn execve_advice(program: &Path, errno: Errno) -> Option<String> {
+    let advice = match errno {
+        Errno::ENOENT if program == Path::new("/proc/self/exe") => "/proc is not mounted here",
+        Errno::ENOENT if program.components().count() == 1 => {
+            "The whole path is wanted, such as /bin/sh: PATH is not searched"
+        }
+        Errno::ENOENT => {
+            "There is no such file, or its interpreter is missing (from stage 03 on its path starts at the \
+             root directory of the container)"
+        }
+        Errno::ENOEXEC => {
+            "It is no program for this machine's architecture, or a script without a #! line"
+        }
+        Errno::EACCES => "It is not an executable file, or its file system is mounted noexec",
+        _ => return None,
+    };
+    Some(advice.into())
+}
+
 /// Advice for a clone(2) that is refused.
 fn clone_advice(flags: CloneFlags, errno: Errno, situation: &Situation) -> Option<String> {
-    if errno != Errno::EPERM {
-        return Some(match situation.max_user_namespaces {
-            Some(0) => {
-                "User namespaces are switched off: sudo sysctl user.max_user_namespaces=15000"
-                    .into()
-            }
-            _ => "A limit of namespaces is reached: see `sysctl -a --pattern user.max_`".into(),
-        });
-    }
-    if !flags.contains(CloneFlags::CLONE_NEWUSER) {
-        return permission_advice(situation);
-    }
-    Some(match situation {
-        Situation { unprivileged_userns_clone: Some(0), .. } => {
-            "User namespaces are for root alone here: sudo sysctl kernel.unprivileged_userns_clone=1".into()
+    let new_user = flags.contains(CloneFlags::CLONE_NEWUSER);
+    let advice = match (errno, situation) {
+        (Errno::EPERM, _) if !new_user => return permission_advice(situation),
+        (Errno::EPERM, Situation { unprivileged_userns_clone: Some(0), .. }) => {
+            "User namespaces are for root alone here: sudo sysctl kernel.unprivileged_userns_clone=1"
         }
-        Situation { seccomp: true, .. } => {
-            format!("This looks like a container that may not make user namespaces; start it with: {DOCKER}")
+        (Errno::EPERM, Situation { seccomp: true, .. }) => {
+            return Some(format!(
+                "This looks like a container that may not make user namespaces; start it with: {DOCKER}"
+            ));
         }
-        _ => "User namespaces are refused here, as inside a chroot(2), or by a security module".into(),
-    })
+        (Errno::EPERM, _) => {
+            "User namespaces are refused here, as after a chroot(2), or by a security module"
+        }
+        (Errno::ENOSPC | Errno::EUSERS, Situation { max_user_namespaces: Some(0), .. })
+            if new_user =>
+        {
+            "User namespaces are switched off: sudo sysctl user.max_user_namespaces=15000"
+        }
+        (Errno::ENOSPC | Errno::EUSERS, _) => {
+            "A limit of namespaces is reached: see `sysctl -a --pattern user.max_`; and at most 32 can be \
+             nested"
+        }
+        (Errno::EAGAIN, _) => {
+            "The limit of processes is reached: see `ulimit -u`, and pids.max of this cgroup"
+        }
+        _ => return None,
+    };
+    Some(advice.into())
 }
 
 /// Advice for EPERM where a capability was asked for.
@@ -193,6 +215,110 @@ fn permission_advice(situation: &Situation) -> Option<String> {
             "Parts of /proc are covered, as in a container, and no new one may show them; \
              start that with: {DOCKER}"
         )),
+        Situation { user_namespace: true, .. } => Some(format!(
+            "This is root of a user namespace, and what it asks for belongs to another one: \
+             `cargo rootless -p {package}` makes namespaces for all that it needs"
+        )),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    /// An ordinary user on an ordinary machine.
+    fn user() -> Situation {
+        Situation { package: "pid".into(), max_user_namespaces: Some(100), ..Situation::default() }
+    }
+
+    /// Root of a user namespace.
+    fn namespace_root() -> Situation {
+        Situation { root: true, cap_sys_admin: true, user_namespace: true, ..user() }
+    }
+
+    #[track_caller]
+    fn assert_advice(error: Error, situation: &Situation, words: &[&str]) {
+        let advice = advice(&error, situation).expect("advice");
+        for word in words {
+            assert!(advice.contains(word), "{word:?} is not in {advice:?}");
+        }
+        assert_eq!(advice.lines().count(), 1);
+    }
+
+    fn cloning(errno: Errno, flags: CloneFlags) -> Error {
+        Error::new(errno).context(Step::Clone(flags))
+    }
+
+    #[test]
+    fn an_ordinary_user_gets_both_ways_to_root() {
+        let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWPID);
+        assert_advice(error, &user(), &["cargo as-root -p pid", "cargo rootless -p pid"]);
+    }
+
+    #[test]
+    fn a_debian_kernel_that_keeps_user_namespaces_for_root_is_told_by_its_sysctl() {
+        let situation = Situation { unprivileged_userns_clone: Some(0), ..user() };
+        let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWUSER);
+        assert_advice(error, &situation, &["sudo sysctl kernel.unprivileged_userns_clone=1"]);
+    }
+
+    #[test]
+    fn a_container_without_the_right_to_make_namespaces_is_told_by_its_seccomp_filter() {
+        let situation = Situation { seccomp: true, ..user() };
+        let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWUSER);
+        assert_advice(error, &situation, &["docker run", "seccomp=unconfined"]);
+    }
+
+    #[test]
+    fn the_restriction_of_ubuntu_shows_where_a_capability_is_used() {
+        let situation =
+            Situation { apparmor_restrict_unprivileged_userns: Some(1), ..namespace_root() };
+        let error = Err::<(), _>(Errno::EPERM).context("set the hostname").unwrap_err();
+        assert_advice(error, &situation, &["apparmor_restrict_unprivileged_userns=0"]);
+    }
+
+    #[test]
+    fn a_covered_proc_shows_where_a_new_one_is_mounted() {
+        let situation = Situation { proc_covered: true, ..namespace_root() };
+        let error = Err::<(), _>(Errno::EPERM).context("mount /proc").unwrap_err();
+        assert_advice(error, &situation, &["systempaths=unconfined"]);
+    }
+
+    #[test]
+    fn root_of_a_user_namespace_without_mounts_of_its_own_is_told_how_to_get_them() {
+        let error = Err::<(), _>(Errno::EPERM).context("mount /proc").unwrap_err();
+        assert_advice(error, &namespace_root(), &["cargo rootless -p pid"]);
+    }
+
+    #[test]
+    fn root_without_its_capability_is_told_that_it_is_in_a_container() {
+        let situation = Situation { root: true, ..user() };
+        let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWUTS);
+        assert_advice(error, &situation, &["CAP_SYS_ADMIN", "--cap-add SYS_ADMIN"]);
+    }
+
+    #[test]
+    fn user_namespaces_are_switched_off_only_for_who_asks_for_one() {
+        let situation = Situation { max_user_namespaces: Some(0), ..user() };
+        let error = cloning(Errno::ENOSPC, CloneFlags::CLONE_NEWUSER);
+        assert_advice(error, &situation, &["sysctl user.max_user_namespaces"]);
+        let error = cloning(Errno::ENOSPC, CloneFlags::CLONE_NEWUTS);
+        assert_advice(error, &situation, &["limit of namespaces"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_gets_no_advice_about_root() {
+        let denied = std::io::Error::from_raw_os_error(Errno::EPERM as i32);
+        assert_eq!(advice(&Error::new(denied).context("rename"), &user()), None);
+    }
+
+    #[test]
+    fn a_shell_without_a_path_is_told_that_nothing_is_searched() {
+        let error = |program: &str| Error::new(Errno::ENOENT).context(Step::Execve(program.into()));
+        assert_advice(error("sh"), &user(), &["/bin/sh"]);
+        assert_advice(error("/proc/self/exe"), &user(), &["/proc is not mounted"]);
     }
 }

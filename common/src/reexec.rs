@@ -49,10 +49,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::{Pid, chdir, close, pipe2, read, write};
 
-use crate::check::exit_code;
 use crate::signals;
 use crate::terminal::{self, Terminal};
 
@@ -78,12 +76,13 @@ pub fn dispatch<A>(
 ) -> Result<ExitCode> {
     let name = env::args_os().next().unwrap_or_default();
     match table.iter().find(|(entry, _)| name == *entry) {
-        Some((entry, entrypoint)) => {
+        // A program that somebody has given such a name starts at the start: it is in the host's namespaces.
+        Some((entry, entrypoint)) if signals::are_held() => {
             // Otherwise ps(1) shows the last part of the path that was executed: "exe".
             prctl::set_name(&c_string(entry)?).context("set the name of the process")?;
             entrypoint(args)
         }
-        None => start(args),
+        _ => start(args),
     }
 }
 
@@ -206,8 +205,9 @@ impl Command {
 
     /// Clones a child into its new namespaces and writes its id maps. It waits just before execve(2).
     ///
-    /// From the first call on this process ignores SIGINT and SIGQUIT, and SIGTERM and SIGHUP end the
-    /// child that was started last: all that is left to do is to wait for it, and to clean up.
+    /// From the first call on SIGTERM and SIGHUP end the child that was started last, and not this process;
+    /// so do SIGINT and SIGQUIT before its program runs, and then they are ignored. All that is left to do
+    /// here is to wait for the child, and to clean up.
     ///
     /// # Errors
     ///
@@ -217,13 +217,13 @@ impl Command {
         let image = Image::new(self)?;
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
-        let terminal = Terminal::of_foreground();
+        let terminal = Terminal::open();
         let held = signals::hold()?;
         let ours = self.ending == Signal::SIGTERM;
         let child = Child {
             image: &image,
             holding: ours,
-            interactive: !ours && self.args.is_empty(),
+            interactive: !ours && self.is_interactive_shell(),
             hold: &hold,
             release: release.as_raw_fd(),
             report: &report,
@@ -246,6 +246,19 @@ impl Command {
         log::debug!("cloned {pid} with {:?} for {:?}", self.flags, self.argv0);
         write_id_maps(pid, &self.uid_mappings, &self.gid_mappings)?;
         Ok(parked)
+    }
+
+    /// Whether the program is a shell with job control: by its name, no command or script among its
+    /// arguments, and a terminal. Others could not be continued once Ctrl-Z has stopped them, were they not
+    /// in the caller's process group.
+    fn is_interactive_shell(&self) -> bool {
+        let option = |arg: &OsString| {
+            let arg = arg.as_encoded_bytes();
+            arg.starts_with(b"--") || (arg.starts_with(b"-") && !arg.contains(&b'c'))
+        };
+        self.argv0.as_encoded_bytes().ends_with(b"sh")
+            && self.args.iter().all(option)
+            && terminal::is_interactive()
     }
 
     /// Starts the program and waits for its end: [`Command::start`], [`Parked::release`],
@@ -288,6 +301,7 @@ impl Parked {
             .context("hear from the child")?;
         // The other end closes with execve, or with the child's death.
         let Ok(report) = <[u8; REPORT_SIZE]>::try_from(report) else {
+            signals::leave_job_control()?;
             return Ok(self.child.take().expect("only release() takes the child"));
         };
         let (call, errno) = Call::from_report(report);
@@ -304,7 +318,8 @@ impl Drop for Parked {
             signals::forget();
             // Both fail only if the child is gone, which is what they are for.
             let _ = kill(child.pid, Signal::SIGKILL);
-            let _ = waitpid(child.pid, None);
+            let _ = wait_for(Some(child.pid));
+            child.take_terminal_back();
         }
     }
 }
@@ -335,15 +350,45 @@ impl Running {
     /// wait(2).
     pub fn wait(self) -> Result<ExitCode> {
         // WNOWAIT leaves a zombie, so that its id is no one else's while a signal may still be passed on.
-        let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        waitid(Id::Pid(self.pid), ended).context("wait for the child")?;
+        // SAFETY: a null pointer stands for a siginfo_t that nobody wants: waitid(2), notes.
+        Errno::result(unsafe {
+            let flags = libc::WEXITED | libc::WNOWAIT;
+            libc::waitid(libc::P_PID, self.pid.as_raw() as libc::id_t, ptr::null_mut(), flags)
+        })
+        .context("wait for the child")?;
         signals::forget();
-        let status = waitpid(self.pid, None).context("reap the child")?;
-        if let Some(terminal) = &self.terminal {
-            terminal.take_back();
-        }
-        Ok(exit_code(status))
+        let (_, status) = wait_for(Some(self.pid)).context("reap the child")?;
+        self.take_terminal_back();
+        Ok(status)
     }
+
+    fn take_terminal_back(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.take_back(signals::have_ended_it());
+        }
+    }
+}
+
+/// Waits for the end of a child, of any one where `child` is `None`. Returns its process id, and the exit
+/// status that a shell would give for its end: its own, or 128+n when signal n has ended it.
+///
+/// (The crate nix knows only 31 signals, and returns an error when another one has ended a child.)
+///
+/// # Errors
+///
+/// wait(2): ECHILD when there is no such child.
+pub fn wait_for(child: Option<Pid>) -> nix::Result<(Pid, ExitCode)> {
+    let mut status = 0;
+    let pid = child.map_or(-1, Pid::as_raw);
+    // SAFETY: waitpid(2) writes to the one pointer that it gets, which is to this function's variable.
+    let pid = Errno::result(unsafe { libc::waitpid(pid, &mut status, 0) })?;
+    let code = if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        128 + libc::WTERMSIG(status)
+    };
+    // Only the low 8 bits of a status reach a parent, and no signal has a number above 64.
+    Ok((Pid::from_raw(pid), ExitCode::from(code as u8)))
 }
 
 /// A step of a start that failed: the context of its error, and what its advice is chosen by.
@@ -446,7 +491,7 @@ impl Child<'_> {
         if self.interactive {
             terminal::lead_foreground().map_err(failed(Call::Terminal))?;
         }
-        // Not even a descriptor of a host's directory leads out: CVE-2024-21626.
+        // But for standard input, output and error no descriptor leads out: CVE-2024-21626.
         // SAFETY: close_range(2) takes no pointers. With CLOEXEC the descriptors work until execve.
         Errno::result(unsafe {
             libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)

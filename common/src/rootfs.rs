@@ -3,19 +3,20 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use lddtree::DependencyAnalyzer;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{getegid, geteuid, mkdtemp};
+use nix::unistd::{geteuid, mkdtemp};
 
+use crate::check::in_first_user_namespace;
 use crate::signals;
 
 /// The root directory of a container when the reader names none. It is made when it is missing.
@@ -37,19 +38,29 @@ pub const DEFAULT: &str = "/tmp/busybox";
 /// mount point, is mounted noexec; or another user owns it or can write to it, and could have planted what
 /// is about to be executed.
 pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
-    let rootfs = if rootfs == Path::new(DEFAULT) { default_rootfs()? } else { rootfs.to_owned() };
+    let is_default = rootfs == Path::new(DEFAULT);
+    let rootfs = if is_default { default_rootfs()? } else { rootfs.to_owned() };
     let said = format!("root directory {}", rootfs.display());
     let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
-    let metadata = rootfs.metadata().with_context(|| said.clone())?;
+    // Not of what a link leads to. There is none now; one that comes to be is not to be followed.
+    let metadata = rootfs.symlink_metadata().with_context(|| said.clone())?;
     ensure!(metadata.is_dir(), "{said}: not a directory");
+    ensure!(rootfs.parent().is_some(), "{said}: this is the root directory of the host");
     ensure_safe(&rootfs, &metadata)?;
-    let missing: Vec<_> = mount_points
-        .iter()
-        .map(|mount_point| rootfs.join(mount_point))
-        .filter(|directory| !directory.is_dir())
-        .map(|directory| directory.display().to_string())
-        .collect();
-    ensure!(missing.is_empty(), "{said}: a mount point is missing: mkdir {}", missing.join(" "));
+    // A mount on a link would be one on the host.
+    let is_directory =
+        |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+    let mount_points = mount_points.iter().map(|mount_point| rootfs.join(mount_point));
+    let missing: Vec<_> = mount_points.filter(|directory| !is_directory(directory)).collect();
+    let whole = missing.is_empty() && (!is_default || rootfs.join(BIN).join("sh").exists());
+    if !whole && is_default {
+        bail!(
+            "{said}: not whole any more. The next start makes a new one: rm -r {}",
+            rootfs.display()
+        );
+    }
+    let missing: Vec<_> = missing.iter().map(|directory| directory.to_string_lossy()).collect();
+    ensure!(whole, "{said}: a mount point is missing: mkdir {}", missing.join(" "));
     let flags = statvfs(&rootfs).with_context(|| said.clone())?.flags();
     ensure!(
         !flags.contains(FsFlags::ST_NOEXEC),
@@ -66,19 +77,18 @@ fn default_rootfs() -> Result<PathBuf> {
     let of_mine = PathBuf::from(format!("{DEFAULT}-{}", outer_uid()));
     for candidate in [Path::new(DEFAULT), &of_mine] {
         if candidate.symlink_metadata().is_err() {
-            build(candidate).with_context(|| format!("make the root directory {candidate:?}"))?;
+            build(candidate)
+                .with_context(|| format!("make the root directory {}", candidate.display()))?;
         }
-        // Made a moment ago by another start, it may be another user's.
-        let metadata = candidate.symlink_metadata().with_context(|| format!("{candidate:?}"))?;
+        // Made a moment ago by another start, it may be another user's; and so may a link.
+        let metadata = candidate.symlink_metadata();
+        let metadata =
+            metadata.with_context(|| format!("root directory {}", candidate.display()))?;
         if is_trusted(metadata.uid()) {
             return Ok(candidate.to_owned());
         }
         if candidate != of_mine {
-            log::warn!(
-                "{DEFAULT} belongs to another user (id {}): using {}",
-                metadata.uid(),
-                of_mine.display()
-            );
+            log::warn!("{DEFAULT} belongs to another user: using {}", of_mine.display());
         }
     }
     bail!(
@@ -137,12 +147,14 @@ fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
     );
     for parent in rootfs.ancestors().skip(1) {
         let metadata =
-            parent.metadata().with_context(|| format!("{said}: {}", parent.display()))?;
-        // In a user namespace root's own directories are an unknown user's.
-        let trusted = is_trusted(metadata.uid()) || metadata.uid() == OVERFLOW_UID;
+            parent.symlink_metadata().with_context(|| format!("{said}: {}", parent.display()))?;
+        // In a user namespace root's own directories, such as /, look like those of any other user: of them
+        // nothing can be told.
+        let owner = metadata.uid();
+        let trusted = is_trusted(owner) || (owner == OVERFLOW_UID && !in_first_user_namespace());
         let sticky = metadata.mode() & 0o1000 != 0;
         ensure!(
-            trusted && (sticky || !is_writable_by_others(&metadata)),
+            metadata.is_dir() && trusted && (sticky || !is_writable_by_others(&metadata)),
             "{said}: another user can rename it in {}: put it where only you and root can write",
             parent.display()
         );
@@ -150,11 +162,13 @@ fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
-/// Whether others than the owner can write: everybody, or a group that is neither root's nor the caller's.
+/// Whether others than the owner can write: everybody, or a group that may have other members. (Many
+/// distributions give each user a group of their own, with the same number.)
 fn is_writable_by_others(metadata: &Metadata) -> bool {
-    let group = metadata.gid();
-    let our_group = group == 0 || group == getegid().as_raw() || sudo_id("SUDO_GID") == Some(group);
-    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !our_group)
+    let of_one_user = metadata.gid() == 0
+        || metadata.gid() == geteuid().as_raw()
+        || sudo_id("SUDO_UID") == Some(metadata.gid());
+    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !of_one_user)
 }
 
 /// Where the programs are, from the root directory.
@@ -189,58 +203,81 @@ const COMFORT: &[&str] = &[
 /// or not there, whoever else is making it and whenever this is interrupted.
 fn build(target: &Path) -> Result<()> {
     remove_abandoned(target)?;
-    let template = beside(target, "XXXXXX");
-    let workshop = mkdtemp(&template).with_context(|| format!("mkdtemp {}", template.display()))?;
-    // Its owner is at work in it as long as this lock is held: others leave it alone.
-    let lock = lock(&workshop)?.context("another start has locked it")?;
     let before = umask(Mode::from_bits_truncate(0o022));
+    let built = build_beside(target);
+    umask(before);
+    remove_abandoned(target)?;
+    match built {
+        // rename(2) does not replace a directory with something in it, or another user's. This one was
+        // made by another start, which was faster.
+        Err(_) if target.symlink_metadata().is_ok() => Ok(()),
+        built => built,
+    }
+}
+
+fn build_beside(target: &Path) -> Result<()> {
+    let (workshop, _lock) = workshop(target)?;
     let moved = fill(&workshop).and_then(|()| {
         fs::set_permissions(&workshop, Permissions::from_mode(0o755)).context("chmod")?;
         fs::rename(&workshop, target).context("rename")
     });
-    umask(before);
     if moved.is_err() {
-        fs::remove_dir_all(&workshop).context("remove what is half made")?;
+        // What cannot be removed now, the next start removes.
+        let _ = fs::remove_dir_all(&workshop);
     }
-    drop(lock);
-    // rename(2): another start was first. Its directory is as good.
-    let lost = |error: &anyhow::Error| {
-        let kind = error.downcast_ref().map(std::io::Error::kind);
-        matches!(kind, Some(ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists))
-    };
-    match moved {
-        Err(error) if !lost(&error) => Err(error),
-        _ => Ok(()),
+    moved
+}
+
+/// The characters that mkdtemp(3) replaces.
+const SUFFIX: &str = "XXXXXX";
+
+/// Makes a directory to make `target` in, `.busybox-UID-XXXXXX` beside it. Others leave it alone as long as
+/// the lock is held.
+fn workshop(target: &Path) -> Result<(PathBuf, Flock<File>)> {
+    let template = target.with_file_name(format!("{}{SUFFIX}", workshop_prefix(target)));
+    loop {
+        let workshop =
+            mkdtemp(&template).with_context(|| format!("mkdtemp {}", template.display()))?;
+        // Before it is locked it looks abandoned, and another start may be about to remove it.
+        if let Some(lock) = lock(&workshop)?.filter(|_| workshop.exists()) {
+            return Ok((workshop, lock));
+        }
     }
 }
 
-/// Where `target` is made: `.busybox-UID-SUFFIX` in the same directory.
-fn beside(target: &Path, suffix: &str) -> PathBuf {
+fn workshop_prefix(target: &Path) -> String {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    target.with_file_name(format!(".{name}-{}-{suffix}", outer_uid()))
+    format!(".{name}-{}-", outer_uid())
 }
 
-/// Locks a directory for its maker: flock(2). The lock ends with the process.
+/// Locks a directory for its maker: flock(2). The lock ends with the process. Returns `None` when somebody
+/// else has the lock, or the directory is gone.
 fn lock(directory: &Path) -> Result<Option<Flock<File>>> {
-    let file = File::open(directory).with_context(|| format!("open {}", directory.display()))?;
-    Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok())
+    let flags = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
+    match OpenOptions::new().read(true).custom_flags(flags).open(directory) {
+        Ok(file) => Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("open {}", directory.display())),
+    }
 }
 
 /// Removes what starts that were killed in the middle of [`build`] have left beside `target`.
 fn remove_abandoned(target: &Path) -> Result<()> {
-    let prefix = beside(target, "");
-    let prefix = prefix.file_name().unwrap_or_default().as_encoded_bytes();
+    let prefix = workshop_prefix(target);
     let parent = target.parent().unwrap_or(Path::new("/"));
     for entry in fs::read_dir(parent).with_context(|| format!("read {}", parent.display()))? {
         let entry = entry.context("read a directory entry")?;
-        if !entry.file_name().as_encoded_bytes().starts_with(prefix)
-            || entry.metadata().map(|metadata| metadata.uid()).ok() != Some(geteuid().as_raw())
+        let name = entry.file_name();
+        let suffix = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+        let is_ours =
+            |metadata: Metadata| metadata.is_dir() && metadata.uid() == geteuid().as_raw();
+        if suffix.is_some_and(|suffix| suffix.len() == SUFFIX.len())
+            && entry.metadata().is_ok_and(is_ours)
         {
-            continue;
-        }
-        // Gone already, or at work: both are another start's business.
-        if let Ok(Some(_lock)) = lock(&entry.path()) {
-            fs::remove_dir_all(entry.path()).context("remove what a killed start has left")?;
+            // Locked, somebody is at work in it.
+            if let Some(_lock) = lock(&entry.path())? {
+                let _ = fs::remove_dir_all(entry.path());
+            }
         }
     }
     Ok(())
@@ -258,36 +295,44 @@ fn fill(root: &Path) -> Result<()> {
         fs::write(root.join(file), text).with_context(|| format!("write {file}"))?;
     }
     symlink(Path::new("..").join(BIN), root.join("usr/bin")).context("link usr/bin")?;
-    let applets = install_busybox(root).unwrap_or_else(|error| {
-        log::info!("no busybox, so its programs are this host's own: {error:#}");
-        0
-    });
-    for tool in ESSENTIAL {
-        install_tool(root, tool).or_else(|error| substitute(root, tool).context(error))?;
-    }
-    if applets == 0 {
-        for tool in COMFORT {
-            if let Err(error) = install_tool(root, tool) {
-                log::info!("left out: {error:#}");
+    match busybox() {
+        Ok((busybox, applets)) => install_busybox(root, &busybox, &applets)?,
+        Err(error) => {
+            log::info!("no busybox, so its programs are this host's own: {error:#}");
+            for tool in COMFORT {
+                if let Err(error) = install_tool(root, tool) {
+                    log::info!("left out: {error:#}");
+                }
             }
+        }
+    }
+    for tool in ESSENTIAL {
+        match install_tool(root, tool) {
+            // The one of them that common distributions lack.
+            Err(_) if tool == "hostname" => write_hostname(root)?,
+            installed => installed.with_context(|| format!("a root directory needs {tool}"))?,
         }
     }
     Ok(())
 }
 
-/// Puts this host's busybox into `root`, with a link for each of its applets. Returns how many.
-fn install_busybox(root: &Path) -> Result<usize> {
+/// Finds this host's busybox, and asks it for the names of its applets.
+fn busybox() -> Result<(PathBuf, String)> {
     let busybox = find_program("busybox")?;
     signals::expect_children()?;
     let list = Command::new(&busybox).arg("--list").output().context("busybox --list")?;
     ensure!(list.status.success(), "busybox --list: {}", list.status);
-    let applets = String::from_utf8(list.stdout).context("busybox --list")?;
-    install(&busybox, root, "busybox")?;
+    Ok((busybox, String::from_utf8(list.stdout).context("busybox --list")?))
+}
+
+/// Puts busybox into `root`, with a link for each of its applets.
+fn install_busybox(root: &Path, busybox: &Path, applets: &str) -> Result<()> {
+    install(busybox, root, "busybox")?;
     for applet in applets.lines().filter(|applet| *applet != "busybox") {
         let link = root.join(BIN).join(applet);
         symlink("busybox", &link).with_context(|| format!("link {}", link.display()))?;
     }
-    Ok(applets.lines().count())
+    Ok(())
 }
 
 /// Puts this host's program `tool` into `root`, if there is none of that name yet.
@@ -298,11 +343,9 @@ fn install_tool(root: &Path, tool: &str) -> Result<()> {
     install(&find_program(tool)?, root, tool)
 }
 
-/// Puts a script in the place of an essential tool that the host lacks. Only hostname(1) is missing on
-/// common distributions.
-fn substitute(root: &Path, tool: &str) -> Result<()> {
-    ensure!(tool == "hostname", "a root directory needs {tool}");
-    let script = root.join(BIN).join(tool);
+/// Puts a script in the place of hostname(1).
+fn write_hostname(root: &Path) -> Result<()> {
+    let script = root.join(BIN).join("hostname");
     fs::write(&script, "#!/bin/sh\nread -r name </proc/sys/kernel/hostname && echo \"$name\"\n")
         .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
         .with_context(|| format!("write {}", script.display()))

@@ -1,13 +1,13 @@
-//! What a process does with signals while it waits for the one child that is its container.
+//! What a process does with signals while it starts and waits for the one child that is its container.
 //!
-//! - Ctrl-C and Ctrl-\ are for the job in the container: the waiting process ignores SIGINT and SIGQUIT,
-//!   as system(3) does.
 //! - SIGTERM and SIGHUP end the child. The waiting process lives on and cleans up after it.
-//! - A SIGTERM that comes in the middle of a start is held back until there is a child to end.
+//! - SIGINT and SIGQUIT, Ctrl-C and Ctrl-\\ on a terminal, are for the job in the container: once it runs, the
+//!   waiting process ignores them, as system(3) does. Before that they end the start.
+//! - All four are held back in the middle of a start, until there is a child to end.
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -17,34 +17,32 @@ use nix::sys::signal::{
 };
 use nix::unistd::Pid;
 
-/// The child that SIGTERM and SIGHUP end; 0 while there is none.
+/// The child that the signals end; 0 while there is none.
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
 /// The signal that ends it.
 static ENDING: AtomicI32 = AtomicI32::new(libc::SIGKILL);
 
-/// What this process was started with, and its children get back.
-static ORIGINAL: OnceLock<Original> = OnceLock::new();
+/// Whether it was ended so.
+static ENDED: AtomicBool = AtomicBool::new(false);
 
-struct Original {
-    interrupt: SigAction,
-    quit: SigAction,
-    mask: SigSet,
-}
+/// The signal mask that this process was started with.
+static ORIGINAL_MASK: OnceLock<SigSet> = OnceLock::new();
 
-/// SIGTERM and SIGHUP stay pending while this lives.
+/// The signals that end a container from outside.
+const ENDINGS: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+
+/// Those of them that are the job's, once it runs.
+const OF_THE_JOB: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
+
+/// The signals in [`ENDINGS`] stay pending while this lives.
 pub(crate) struct Held;
 
 impl Drop for Held {
     fn drop(&mut self) {
         // Fails for a bad argument only, and there is none.
-        let _ = endings().thread_unblock();
+        let _ = SigSet::from_iter(ENDINGS).thread_unblock();
     }
-}
-
-/// The two signals that end a container from outside.
-fn endings() -> SigSet {
-    SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP])
 }
 
 fn set(signal: Signal, action: &SigAction) -> nix::Result<SigAction> {
@@ -56,12 +54,12 @@ fn action(handler: SigHandler) -> SigAction {
     SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty())
 }
 
-/// Sets what SIGTERM and SIGHUP do, unless they are ignored: then the caller wants it so (nohup(1)).
-fn set_endings(handler: SigHandler) -> nix::Result<()> {
-    for signal in &endings() {
-        let before = set(signal, &action(handler))?;
+/// Sets what signals do, but for those that the caller has set to be ignored, as nohup(1) does.
+fn set_unless_ignored(signals: &[Signal], handler: SigHandler) -> nix::Result<()> {
+    for signal in signals {
+        let before = set(*signal, &action(handler))?;
         if matches!(before.handler(), SigHandler::SigIgn) {
-            set(signal, &before)?;
+            set(*signal, &before)?;
         }
     }
     Ok(())
@@ -73,25 +71,36 @@ pub(crate) fn expect_children() -> Result<()> {
     Ok(())
 }
 
-/// Ignores SIGINT and SIGQUIT from now on, and holds SIGTERM and SIGHUP back until [`Held`] is dropped.
+/// Holds back the signals that end a container, until [`Held`] is dropped.
 pub(crate) fn hold() -> Result<Held> {
-    let mask = endings().thread_swap_mask(SigmaskHow::SIG_BLOCK).context("block SIGTERM")?;
-    let held = Held;
-    if ORIGINAL.get().is_none() {
-        let ignore = action(SigHandler::SigIgn);
-        let interrupt = set(Signal::SIGINT, &ignore).context("ignore SIGINT")?;
-        let quit = set(Signal::SIGQUIT, &ignore).context("ignore SIGQUIT")?;
-        expect_children()?;
-        ORIGINAL.get_or_init(|| Original { interrupt, quit, mask });
-    }
-    Ok(held)
+    expect_children()?;
+    let mask = SigSet::from_iter(ENDINGS);
+    let mask = mask.thread_swap_mask(SigmaskHow::SIG_BLOCK).context("block SIGTERM")?;
+    ORIGINAL_MASK.get_or_init(|| mask);
+    Ok(Held)
 }
 
-/// Lets SIGTERM and SIGHUP end `child` with the signal `ending`.
+/// Whether this process has been started with the signals held back, as [`restore_in_child`] leaves them to
+/// a program of ours, and hardly anything else does.
+pub(crate) fn are_held() -> bool {
+    SigSet::thread_get_mask().is_ok_and(|mask| ENDINGS.iter().all(|signal| mask.contains(*signal)))
+}
+
+/// Lets the signals end `child`, with the signal `ending`.
 pub(crate) fn watch(child: Pid, ending: Signal) -> Result<()> {
     CHILD.store(child.as_raw(), Ordering::Relaxed);
     ENDING.store(ending as c_int, Ordering::Relaxed);
-    set_endings(SigHandler::Handler(end_child)).context("handle SIGTERM and SIGHUP")
+    ENDED.store(false, Ordering::Relaxed);
+    set_unless_ignored(&ENDINGS, SigHandler::Handler(end_child)).context("handle SIGTERM")
+}
+
+/// Leaves Ctrl-C and Ctrl-\\ to the child, which runs now.
+pub(crate) fn leave_job_control() -> Result<()> {
+    for signal in OF_THE_JOB {
+        // A handler, and not SIG_IGN, which the next child would take for the caller's will.
+        set_unless_ignored(&[signal], SigHandler::Handler(ignore)).context("ignore SIGINT")?;
+    }
+    Ok(())
 }
 
 /// Passes no more signals on. To be called before the child is reaped and its id free for others.
@@ -99,10 +108,15 @@ pub(crate) fn forget() {
     CHILD.store(0, Ordering::Relaxed);
 }
 
-/// Handles SIGTERM and SIGHUP.
+/// Whether one of the signals has ended the child that was watched last.
+pub(crate) fn have_ended_it() -> bool {
+    ENDED.load(Ordering::Relaxed)
+}
+
 extern "C" fn end_child(_: c_int) {
     let child = CHILD.load(Ordering::Relaxed);
     if child > 0 {
+        ENDED.store(true, Ordering::Relaxed);
         let errno = Errno::last_raw();
         // SAFETY: kill(2) is async-signal-safe, and takes no pointers.
         unsafe { libc::kill(child, ENDING.load(Ordering::Relaxed)) };
@@ -110,24 +124,21 @@ extern "C" fn end_child(_: c_int) {
     }
 }
 
-/// Gives a cloned child the signals that this process was started with, but for SIGPIPE, which Rust's
-/// runtime has set to be ignored, and execve(2) would pass on.
+extern "C" fn ignore(_: c_int) {}
+
+/// Gives a cloned child the signals that this process was started with. (execve(2) resets handlers.) Two are
+/// always set to their default: SIGPIPE, which Rust's runtime ignores and execve would pass on, and SIGCHLD.
 ///
-/// With `holding` SIGTERM and SIGHUP stay blocked: the program that the child executes is one of ours,
-/// and unblocks them when it knows what to do with them. Process 1 of a PID namespace would lose them
-/// otherwise (pid_namespaces(7): only signals with a handler reach it).
+/// With `holding` the signals that end a container stay blocked: the program that the child executes is one
+/// of ours, and unblocks them when it knows what to do with them. Process 1 of a PID namespace would lose
+/// them otherwise (pid_namespaces(7): only signals with a handler reach it).
 ///
 /// Makes only async-signal-safe calls.
 pub(crate) fn restore_in_child(holding: bool) -> nix::Result<()> {
-    let Some(original) = ORIGINAL.get() else {
-        return Ok(());
-    };
-    set(Signal::SIGINT, &original.interrupt)?;
-    set(Signal::SIGQUIT, &original.quit)?;
     set(Signal::SIGPIPE, &action(SigHandler::SigDfl))?;
-    set_endings(SigHandler::SigDfl)?;
-    let mut mask = original.mask;
-    for signal in &endings() {
+    set_unless_ignored(&ENDINGS, SigHandler::SigDfl)?;
+    let mut mask = ORIGINAL_MASK.get().copied().unwrap_or_else(SigSet::empty);
+    for signal in ENDINGS {
         if holding { mask.add(signal) } else { mask.remove(signal) }
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)

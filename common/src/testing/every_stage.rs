@@ -2,18 +2,19 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpid};
 
 use super::snapshot::Snapshot;
 use super::terminal::Terminal;
-use super::{As, Container, Output, Stage, Test, eventually, gets, probe};
+use super::{As, Container, Output, Stage, Test, eventually, gets, need, probe};
 use crate::{rootfs, tests};
 
 /// Returns the tests for stage number `stage`.
@@ -22,6 +23,8 @@ pub fn tests(stage: u8) -> Vec<Test> {
     let who: &[As] = if stage < 5 { &[As::Root, As::Rootless] } else { &[As::Root, As::User] };
     let mut tests = tests![who => [
         the_exit_status_is_the_one_of_the_shell,
+        any_signal_that_ends_the_shell_is_in_the_exit_status,
+        a_program_that_poses_as_ns_init_starts_at_the_start,
         an_option_that_is_not_ours_is_refused,
         arguments_reach_the_shell_with_or_without_two_dashes,
         exactly_the_namespaces_of_the_stage_are_new,
@@ -29,6 +32,7 @@ pub fn tests(stage: u8) -> Vec<Test> {
         the_host_is_as_before_after_sigterm,
         the_host_is_as_before_after_sighup,
         the_host_is_as_before_after_sigterm_at_any_moment,
+        control_c_at_any_moment_ends_the_start,
         sigint_is_for_the_job_and_not_for_the_launcher,
         a_launcher_under_nohup_outlives_sighup,
         a_caller_that_ignores_sigchld_gets_the_exit_status,
@@ -45,6 +49,9 @@ pub fn tests(stage: u8) -> Vec<Test> {
         exit_gives_the_caller_its_terminal_back,
         sigterm_gives_the_caller_its_terminal_back,
         a_pipeline_keeps_its_terminal,
+        a_start_in_the_background_waits_for_the_foreground,
+        control_z_stops_a_program_without_job_control,
+        the_terminal_is_dev_tty,
     ]];
     if stage < 5 {
         tests.extend(tests![&[As::User] => [an_ordinary_user_is_told_what_to_type]]);
@@ -63,6 +70,8 @@ pub fn tests(stage: u8) -> Vec<Test> {
             no_variable_of_the_host_but_term_is_inside,
             the_shell_is_process_2_and_sees_nobody_outside,
             orphans_are_reaped,
+            an_orphan_may_end_by_any_signal,
+            proc_is_mounted_with_the_usual_restrictions,
             a_job_left_behind_dies_with_the_shell,
             a_killed_launcher_takes_all_along,
             process_1_can_be_asked_to_end_from_inside,
@@ -73,10 +82,17 @@ pub fn tests(stage: u8) -> Vec<Test> {
             an_empty_root_directory_is_refused_with_the_command_that_helps,
             a_root_directory_that_others_can_write_to_is_refused,
             a_root_directory_that_others_can_rename_is_refused,
+            a_root_directory_with_a_link_for_a_mount_point_is_refused,
+            the_root_directory_of_the_host_is_refused,
+            a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps,
+            a_root_directory_is_readable_whatever_the_umask,
         ]]);
         // Whom a file belongs to cannot be changed without root.
         tests.extend(tests![&[As::Root] => [
             a_root_directory_of_somebody_else_is_refused,
+            a_root_directory_that_a_group_can_write_to_is_refused,
+            a_root_directory_in_one_of_somebody_else_is_refused,
+            a_default_root_directory_that_is_a_link_of_somebody_else_is_left_alone,
             a_default_root_directory_of_somebody_else_is_left_alone,
             a_root_directory_of_who_has_called_sudo_is_used,
             a_root_directory_mounted_noexec_is_refused,
@@ -134,6 +150,22 @@ fn arguments_reach_the_shell_with_or_without_two_dashes(stage: &Stage) {
     assert_eq!(stage.run(["--nsshell=/bin/sh", "-c", script, "sh", "--help"]).ok(), "<--help>");
 }
 
+fn any_signal_that_ends_the_shell_is_in_the_exit_status(stage: &Stage) {
+    for signal in [1, 2, 9, 15, 34, 40, 64] {
+        let output = stage.sh(&format!("kill -{signal} $$; sleep 1"));
+        assert_eq!((output.code, output.stderr.as_str()), (128 + signal, ""), "signal {signal}");
+    }
+}
+
+fn a_program_that_poses_as_ns_init_starts_at_the_start(stage: &Stage) {
+    use std::os::unix::process::CommandExt;
+    let host = Snapshot::take();
+    let output =
+        Output::of(stage.command().arg0("ns_init").args(["-c", "readlink /proc/self/ns/uts"]));
+    assert_ne!(Path::new(output.ok().trim()), probe::namespace(getpid(), "uts"));
+    host.assert_unchanged();
+}
+
 fn exactly_the_namespaces_of_the_stage_are_new(stage: &Stage) {
     let container = stage.start(WAIT);
     let mut new: Vec<_> = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"].into();
@@ -180,37 +212,58 @@ fn assert_unchanged_after(stage: &Stage, signal: Signal) {
     assert_no_process_but(&processes);
 }
 
-fn the_host_is_as_before_after_sigterm_at_any_moment(stage: &Stage) {
+/// Starts the stage again and again, with a script that does not end, and sends it a signal at moments from
+/// before its first instruction to when the script runs. Returns the exit statuses.
+fn statuses_at_any_moment(stage: &Stage, end: impl Fn(Pid)) -> Vec<i32> {
+    use std::os::unix::process::CommandExt;
     stage.sh("true").ok();
+    let start = Instant::now();
+    stage.sh("true").ok();
+    let whole_start = start.elapsed();
     let (host, processes) = (Snapshot::take(), probe::processes());
+    let mut statuses = Vec::new();
     for step in 0..60 {
-        let mut launcher = stage.command().args(["-c", "exec sleep 1000"]).spawn().unwrap();
-        thread::sleep(Duration::from_micros(150 * step));
-        kill(Pid::from_raw(launcher.id() as i32), Signal::SIGTERM).unwrap();
-        launcher.wait().unwrap();
-        host.assert_unchanged();
+        let mut command = stage.command();
+        let mut launcher =
+            command.args(["-c", "exec sleep 1000"]).process_group(0).spawn().unwrap();
+        thread::sleep(whole_start * step / 30);
+        end(Pid::from_raw(launcher.id() as i32));
+        let mut status = None;
+        assert!(gets(|| {
+            status = launcher.try_wait().unwrap();
+            status.is_some()
+        }));
+        statuses.push(super::shell_code(status.unwrap()));
         assert_no_process_but(&processes);
+        let only_changed_by_root = stage.number >= 6 && stage.who != As::User;
+        if statuses.last() != Some(&137) || !only_changed_by_root {
+            eventually("the host is as before", || host.changes().is_empty());
+        }
     }
+    statuses
+}
+
+fn the_host_is_as_before_after_sigterm_at_any_moment(stage: &Stage) {
+    let statuses = statuses_at_any_moment(stage, |pid| kill(pid, Signal::SIGTERM).unwrap());
+    assert!(statuses.contains(&143), "one has hit before there was anything to clean up");
+    assert!(statuses.contains(&137), "one has hit a container that ran");
+}
+
+fn control_c_at_any_moment_ends_the_start(stage: &Stage) {
+    // As the terminal sends it: to the whole process group.
+    let statuses = statuses_at_any_moment(stage, |pid| killpg(pid, Signal::SIGINT).unwrap());
+    assert!(statuses.iter().all(|status| [130, 137].contains(status)), "{statuses:?}");
 }
 
 fn the_host_is_as_before_after_sigkill_at_any_moment(stage: &Stage) {
-    stage.sh("true").ok();
-    let (host, processes) = (Snapshot::take(), probe::processes());
-    for step in 0..40 {
-        let mut launcher = stage.command().args(["-c", "exec sleep 1000"]).spawn().unwrap();
-        thread::sleep(Duration::from_micros(250 * step));
-        launcher.kill().unwrap();
-        launcher.wait().unwrap();
-        assert_no_process_but(&processes);
-        if stage.number < 6 || stage.who == As::User {
-            host.assert_unchanged();
-        }
-    }
+    let host = Snapshot::take();
+    let statuses = statuses_at_any_moment(stage, |pid| kill(pid, Signal::SIGKILL).unwrap());
+    assert!(statuses.iter().all(|status| *status == 137));
     if stage.number >= 6 {
         // What a killed launcher can leave there, the next start takes for its own.
         stage.sh("true").ok();
-        eventually("the kernel has removed the cables of the killed", || host.changes().is_empty());
     }
+    eventually("the host is as before", || host.changes().is_empty());
 }
 
 fn sigint_is_for_the_job_and_not_for_the_launcher(stage: &Stage) {
@@ -233,6 +286,9 @@ fn a_launcher_under_nohup_outlives_sighup(stage: &Stage) {
 }
 
 fn a_caller_that_ignores_sigchld_gets_the_exit_status(stage: &Stage) {
+    need("bash");
+    // Without the making of a root directory, which waits for children of its own.
+    stage.sh("true").ok();
     let caller = r#"trap '' CHLD; exec "$0" -c 'exit 5'"#;
     let output = Output::of(Command::new("bash").args(["-c", caller]).arg(&stage.program));
     assert_eq!(output.code, 5, "{output:#?}");
@@ -270,9 +326,11 @@ fn no_open_descriptor_reaches_the_shell(stage: &Stage) {
     let inherited = probe::descriptors(container.launcher());
     assert!(inherited.contains(&high) && inherited.contains(&leak.as_raw_fd()), "{inherited:?}");
     assert_eq!(probe::descriptors(container.youngest()), [0, 1, 2]);
-    if let [ns_init, _shell] = container.descendants()[..] {
-        let descriptors = probe::descriptors(ns_init);
-        assert!(!descriptors.contains(&high), "{descriptors:?}");
+    for pid in container.descendants() {
+        for number in probe::descriptors(pid) {
+            let file = fs::read_link(format!("/proc/{pid}/fd/{number}")).unwrap();
+            assert_ne!(file, Path::new("/"), "descriptor {number} of process {pid}");
+        }
     }
 }
 
@@ -492,7 +550,7 @@ fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
     give_away(rootfs::DEFAULT);
     let output = stage.sh("echo made");
     assert_eq!((output.code, output.stdout.as_str()), (0, "made\n"), "{output:#?}");
-    assert!(output.stderr.contains("belongs to another user (id 4711): using /tmp/busybox-0"));
+    assert!(output.stderr.contains("belongs to another user: using /tmp/busybox-0"));
     assert_eq!(output.stderr.lines().count(), 1);
     assert_eq!(fs::read_dir(rootfs::DEFAULT).unwrap().count(), 0);
     give_away("/tmp/busybox-0");
@@ -526,7 +584,7 @@ fn mounts_show_up_inside_and_not_on_a_host_that_shares_its_own(stage: &Stage) {
     assert!(root.lines().any(|line| line.contains(" / / ") && line.contains(" shared:")), "{root}");
     let container = stage.start("touch /temp/mine /dev/mine; echo ready; exec sleep 1000");
     assert_eq!(probe::read(getpid(), "mountinfo"), root);
-    for directory in ["temp", "dev", "proc"] {
+    for directory in ["temp", "dev"] {
         let outside = Path::new(rootfs::DEFAULT).join(directory);
         assert!(!outside.join("mine").exists(), "{} is the host's", outside.display());
     }
@@ -598,6 +656,7 @@ fn job_control_works(stage: &Stage) {
     terminal.ask("echo sle''ep; sleep 1000", "sleep");
     terminal.control('z');
     terminal.ask("jobs", "Stopped");
+    terminal.see("sleep 1000");
     terminal.ask("fg", "sleep 1000");
     terminal.control('c');
     terminal.ask("echo status of sleep $?", "status of sleep 130");
@@ -617,6 +676,9 @@ fn sigterm_gives_the_caller_its_terminal_back(stage: &Stage) {
     let script = "stty -a >/tmp/before; $0; stty -a >/tmp/after; echo left; read x; echo got $x";
     let mut terminal = Terminal::run(stage, script);
     terminal.see("# ");
+    // A job in the foreground, and modes that are not the caller's.
+    terminal.ask("stty -icrnl -opost; echo sle''ep; sleep 1000", "sleep");
+    thread::sleep(Duration::from_millis(200));
     let launcher = probe::children(terminal.caller())[0];
     kill(launcher, Signal::SIGTERM).unwrap();
     terminal.see("left");
@@ -629,4 +691,125 @@ fn a_pipeline_keeps_its_terminal(stage: &Stage) {
     // stty changes the modes while the container runs: they are its own to change, and stay changed.
     let script = "$0 -c 'sleep 0.3; echo x' | { stty -echo; cat; }; stty -a; read x";
     Terminal::run(stage, script).see(" -echo ");
+}
+
+/// Starts an interactive bash on a terminal, which has the stage's program in `$STAGE`.
+fn in_bash(stage: &Stage) -> Terminal {
+    need("bash");
+    let mut terminal = Terminal::run(
+        stage,
+        "STAGE=$0; export STAGE; PS1='outside$ ' exec bash --norc --noprofile --noediting -i",
+    );
+    terminal.see("outside$ ");
+    terminal
+}
+
+fn a_start_in_the_background_waits_for_the_foreground(stage: &Stage) {
+    if stage.number < 3 {
+        // There the shell sees for itself that it is in the background.
+        return;
+    }
+    stage.sh("true").ok();
+    let mut terminal = in_bash(stage);
+    terminal.ask("$STAGE &", "outside$ ");
+    thread::sleep(Duration::from_millis(500));
+    terminal.ask("hostname", super::HOSTNAME);
+    terminal.ask("jobs", "Stopped");
+    terminal.ask("fg", "# ");
+    terminal.ask("hostname", "nshost");
+    terminal.ask("exit 3", "outside$ ");
+    terminal.ask("echo status $?", "status 3");
+}
+
+fn control_z_stops_a_program_without_job_control(stage: &Stage) {
+    stage.sh("true").ok();
+    let mut terminal = in_bash(stage);
+    terminal.ask("$STAGE --nsshell /bin/cat", "\n");
+    terminal.ask("word", "word");
+    terminal.control('z');
+    terminal.see("Stopped");
+    terminal.ask("fg", "cat");
+    terminal.ask("more", "more");
+    terminal.control('c');
+    terminal.ask("echo status $?", "status 130");
+}
+
+fn the_terminal_is_dev_tty(stage: &Stage) {
+    if stage.number == 3 {
+        // It has no devices: stage 04 binds them.
+        return;
+    }
+    let mut terminal = Terminal::run(stage, "$0 -c 'echo se''en >/dev/tty' >/tmp/log");
+    terminal.see("seen");
+}
+
+fn an_orphan_may_end_by_any_signal(stage: &Stage) {
+    let script = "(sh -c 'kill -40 $$' &); sleep 0.2; echo alive";
+    assert_eq!(stage.sh(script).ok(), "alive\n");
+}
+
+fn proc_is_mounted_with_the_usual_restrictions(stage: &Stage) {
+    let seen = stage.sh("grep ' /proc proc' /proc/mounts | tail -n 1").ok();
+    assert!(seen.contains("rw,nosuid,nodev,noexec"), "{seen}");
+}
+
+fn a_root_directory_with_a_link_for_a_mount_point_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::rename(rootfs::DEFAULT, "/tmp/root").unwrap();
+    fs::remove_dir("/tmp/root/proc").unwrap();
+    std::os::unix::fs::symlink("/proc", "/tmp/root/proc").unwrap();
+    refuses_rootfs(stage, "/tmp/root", &["mount point is missing", "/tmp/root/proc"]);
+}
+
+fn the_root_directory_of_the_host_is_refused(stage: &Stage) {
+    refuses_rootfs(stage, "/", &["root directory of the host"]);
+}
+
+fn a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps(
+    stage: &Stage,
+) {
+    stage.sh("true").ok();
+    fs::remove_file("/tmp/busybox/bin/sh").unwrap();
+    let line = stage.sh("true").refused(&["not whole", "rm -r /tmp/busybox"]);
+    let command = &line[line.find("rm -r").unwrap()..];
+    Output::of(Command::new("sh").args(["-c", command])).ok();
+    stage.sh("true").ok();
+}
+
+fn a_root_directory_is_readable_whatever_the_umask(stage: &Stage) {
+    for mask in ["077", "777", "000"] {
+        let script = format!("umask {mask}; exec \"$0\" -c true");
+        Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program)).ok();
+        for path in ["", "bin", "bin/sh", "proc", "etc/passwd"] {
+            let mode = fs::metadata(Path::new(rootfs::DEFAULT).join(path)).unwrap().mode();
+            assert_eq!(mode & 0o444, 0o444, "{path} with umask {mask}");
+            assert_eq!(mode & 0o022, 0, "{path} with umask {mask}");
+        }
+        fs::remove_dir_all(rootfs::DEFAULT).unwrap();
+    }
+}
+
+fn a_root_directory_that_a_group_can_write_to_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    set_mode(rootfs::DEFAULT, 0o775);
+    stage.sh("true").ok();
+    std::os::unix::fs::chown(rootfs::DEFAULT, None, Some(SOMEBODY)).unwrap();
+    refuses_rootfs(stage, rootfs::DEFAULT, &["writable by other users"]);
+}
+
+fn a_root_directory_in_one_of_somebody_else_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::create_dir("/tmp/theirs").unwrap();
+    fs::rename(rootfs::DEFAULT, "/tmp/theirs/root").unwrap();
+    give_away("/tmp/theirs");
+    refuses_rootfs(stage, "/tmp/theirs/root", &["another user can rename it in /tmp/theirs"]);
+}
+
+fn a_default_root_directory_that_is_a_link_of_somebody_else_is_left_alone(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::rename(rootfs::DEFAULT, "/tmp/root").unwrap();
+    std::os::unix::fs::symlink("/tmp/root", rootfs::DEFAULT).unwrap();
+    std::os::unix::fs::lchown(rootfs::DEFAULT, Some(SOMEBODY), None).unwrap();
+    assert!(stage.sh("true").stderr.contains("using /tmp/busybox-0"));
+    assert!(Path::new("/tmp/busybox-0/bin/sh").exists());
 }

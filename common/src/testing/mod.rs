@@ -37,10 +37,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::utsname::uname;
-use nix::sys::wait::wait;
 use nix::unistd::{Pid, alarm, chdir, getegid, geteuid, sethostname};
 
-use crate::check::{check, exit_code, init_logging};
+use crate::check::{check, init_logging};
 use crate::reexec::{self, IdMap};
 use crate::rootfs;
 
@@ -255,9 +254,9 @@ fn outer(suite: &Suite) -> Result<ExitCode> {
     }
     let inner = inner.spawn().context("start the inner process")?;
     loop {
-        let status = wait().context("wait for a process")?;
-        if status.pid() == Some(Pid::from_raw(inner.id() as i32)) {
-            return Ok(exit_code(status));
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == Pid::from_raw(inner.id() as i32) {
+            return Ok(status);
         }
     }
 }
