@@ -10,7 +10,7 @@ use rexpect::session::{Options, PtySession, spawn_with_options};
 use super::{Stage, probe};
 
 /// How long the terminal may stay silent, in milliseconds.
-const SILENCE: u64 = 60_000;
+const SILENCE: u64 = 30_000;
 
 /// How long a typist waits for a program to be ready for a key, where nothing shows that it is.
 const PAUSE: Duration = Duration::from_millis(200);
