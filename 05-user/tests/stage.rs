@@ -203,7 +203,7 @@ fn first_starts_at_once_leave_one_whole_root_directory(stage: &Stage) {
 fn first_starts_of_several_users_at_once_all_find_a_root_directory(stage: &Stage) {
     hide("busybox");
     for _ in 0..4 {
-        let mut starts: Vec<_> = [0, 1000, 1001, 1002]
+        let mut starts: Vec<_> = [1000, 1001, 1002, 1003]
             .into_iter()
             .map(|id| {
                 let mut command = stage.command();
