@@ -12,7 +12,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
     NetlinkMessage, NetlinkPayload,
@@ -97,6 +97,7 @@ impl Reservation {
             .with_context(|| format!("give {BRIDGE} the address {GATEWAY}"))?;
         let host_end = format!("veth{container}");
         make_veth(&net, &host_end, container, bridge, self.address)
+            .map_err(explained)
             .with_context(|| format!("make the cable {host_end}"))?;
         Ok(Cable { host_end })
     }
@@ -215,18 +216,21 @@ fn make_bridge(net: &Netlink) -> Result<u32> {
         // The kernel loads the module that a kind of device needs, if it has it.
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
     ];
-    net.add_link(bridge).map_err(|error| {
-        let advice = match error.raw_os_error() {
-            Some(libc::EPERM) => {
-                " (this root has no CAP_NET_ADMIN for this network namespace; \
-                 an ordinary user gets one of their own: run it without root)"
-            }
-            Some(libc::EOPNOTSUPP) => " (the kernel has no bridges: sudo modprobe -a bridge veth)",
-            _ => "",
-        };
-        anyhow::Error::new(error).context(format!("make the bridge {BRIDGE}{advice}"))
-    })?;
+    net.add_link(bridge).map_err(explained).with_context(|| format!("make the bridge {BRIDGE}"))?;
     if_nametoindex(BRIDGE).with_context(|| format!("find {BRIDGE}"))
+}
+
+/// Adds to an error why the kernel does not make a device, where that is known, and what to do.
+fn explained(error: io::Error) -> anyhow::Error {
+    let advice = match error.raw_os_error() {
+        Some(libc::EPERM) => {
+            "this root has no CAP_NET_ADMIN for this network namespace; an ordinary user gets one of their \
+             own: run it without root"
+        }
+        Some(libc::EOPNOTSUPP) => "the kernel has no such devices: sudo modprobe -a bridge veth",
+        _ => return error.into(),
+    };
+    anyhow!("{error}: {advice}")
 }
 
 /// Makes a veth pair, with one end on the bridge, and the other in the container's network namespace from

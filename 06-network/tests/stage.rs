@@ -44,6 +44,7 @@ fn main() -> ExitCode {
             a_helper_that_fails_is_named_with_its_status,
             a_helper_that_does_not_exist_is_named,
             masquerading_lets_a_container_reach_the_internet,
+            a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other,
         ],
     ]);
     testing::main(6, env!("CARGO_BIN_EXE_06-network"), tests)
@@ -328,4 +329,23 @@ fn queues_are_still_those_of_the_host(stage: &Stage) {
     assert_eq!(queues::seen_inside(stage, 6), queues::BOTH);
     queues::make_inside(stage, 66);
     assert_eq!(queues::seen_outside(66), queues::BOTH);
+}
+
+fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other(stage: &Stage) {
+    need("iptables");
+    if fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1").is_err() {
+        testing::skip("needs the kernel module br_netfilter");
+    }
+    let sh = |command: &str| Output::of(Command::new("sh").args(["-c", command])).ok();
+    // As Docker leaves it.
+    sh("iptables -P FORWARD DROP");
+    stage.sh("true");
+    let first = stage.start(WAIT);
+    let reach_first = ping("10.10.10.2").replace("-W 5", "-W 1");
+    let dropped = stage.sh(&reach_first);
+    assert_ne!(dropped.code, 0);
+    let advice = dropped.stderr.split_once("sudo ").expect("a warning with a command").1;
+    sh(advice);
+    assert_eq!(stage.sh(&reach_first).ok(), "");
+    drop(first);
 }

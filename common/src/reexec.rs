@@ -394,7 +394,7 @@ pub fn wait_for(child: Option<Pid>) -> nix::Result<(Pid, ExitCode)> {
 /// A step of a start that failed: the context of its error, and what its advice is chosen by.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// clone(2) with these flags.
+    /// clone(2), or unshare(2), with these flags.
     Clone(CloneFlags),
     /// Writing this file of /proc/PID, with this text.
     Map(&'static str, String),
@@ -410,7 +410,7 @@ impl fmt::Display for Step {
             Step::Clone(flags) if flags.is_empty() => write!(f, "clone a child"),
             Step::Clone(flags) => {
                 let names: Vec<_> = flags.iter_names().map(|(name, _)| name).collect();
-                write!(f, "clone a child with {}", names.join(" | "))
+                write!(f, "create namespaces with {}", names.join(" | "))
             }
             Step::Map(file, text) => write!(f, "write {text:?} to {file}"),
             Step::Prepare(call) => write!(f, "prepare the child: {call:?}"),
