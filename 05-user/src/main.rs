@@ -63,6 +63,7 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
 fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
+    // ns_start has checked this directory, and has started this process in it.
     let rootfs = env::current_dir().context("find the root directory")?;
     mount_root(&rootfs)?;
     change_root(&rootfs)?;
