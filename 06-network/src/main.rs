@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::check::{check, init_logging};
-use common::reexec::{self, Command, IdMap, Running, Step};
+use common::reexec::{self, Command, IdMap, Parked, Running, Step};
 use common::rootfs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -74,6 +74,15 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", "/root")
         .start()?;
+    run_connected(args, reservation, parked)
+}
+
+/// Connects the container, and lets it run to its end.
+fn run_connected(
+    args: &Args,
+    reservation: Option<Reservation>,
+    parked: Parked,
+) -> Result<ExitCode> {
     let cable = connect(args, reservation, parked.pid())?;
     let status = parked.release().and_then(Running::wait);
     // An ordinary user's bridge ends with this process, and all cables with it.
