@@ -402,6 +402,8 @@ pub enum Step {
     Prepare(Call),
     /// execve(2) of this file.
     Execve(PathBuf),
+    /// Making this cgroup, or writing to this file of one.
+    Cgroup(PathBuf),
 }
 
 impl fmt::Display for Step {
@@ -415,6 +417,7 @@ impl fmt::Display for Step {
             Step::Map(file, text) => write!(f, "write {text:?} to {file}"),
             Step::Prepare(call) => write!(f, "prepare the child: {call:?}"),
             Step::Execve(program) => write!(f, "execute {}", program.display()),
+            Step::Cgroup(path) => write!(f, "make a cgroup: {}", path.display()),
         }
     }
 }

@@ -1,0 +1,45 @@
+//! Stage 08 from outside.
+
+use std::process::ExitCode;
+
+use common::testing::queues::{self, BOTH, NEITHER};
+use common::testing::{self, As, Stage, every_stage};
+use common::tests;
+
+fn main() -> ExitCode {
+    let mut tests = every_stage::tests(7);
+    tests.extend(tests![&[As::Root, As::User] => [
+        queues_made_outside_are_not_inside,
+        queues_made_inside_are_not_outside_and_end_with_the_container,
+        a_posix_queue_is_a_file_in_dev_mqueue,
+        the_network_is_the_one_of_stage_06,
+    ]]);
+    testing::main(7, env!("CARGO_BIN_EXE_08-ipc"), tests)
+}
+
+fn queues_made_outside_are_not_inside(stage: &Stage) {
+    queues::make_outside(7);
+    assert_eq!(queues::seen_outside(7), BOTH);
+    assert_eq!(queues::seen_inside(stage, 7), NEITHER);
+}
+
+fn queues_made_inside_are_not_outside_and_end_with_the_container(stage: &Stage) {
+    queues::make_inside(stage, 8);
+    assert_eq!(queues::seen_outside(8), NEITHER);
+    assert_eq!(queues::seen_inside(stage, 8), NEITHER, "another container, another namespace");
+}
+
+fn a_posix_queue_is_a_file_in_dev_mqueue(stage: &Stage) {
+    // Puts the program into the container's root directory.
+    queues::make_inside(stage, 9);
+    assert_eq!(
+        stage.sh("/bin/queues make 9; /bin/queues look 9; ls /dev/mqueue").ok(),
+        format!("{BOTH}queue-9\n")
+    );
+}
+
+fn the_network_is_the_one_of_stage_06(stage: &Stage) {
+    let cables = [include_str!("../../06-network/src/cable.rs"), include_str!("../src/cable.rs")];
+    assert_eq!(cables[0], cables[1]);
+    stage.sh("ping -c 1 -W 5 10.10.10.1 >/dev/null && ping -c 1 -W 5 127.0.0.1 >/dev/null").ok();
+}
