@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use common::testing::cgroup::{HUNDRED, SCRIPT_OF_THE_ARTICLE};
 use common::testing::queues::{self, BOTH, NEITHER};
-use common::testing::{self, As, Stage, every_stage};
+use common::testing::{self, As, Stage, eventually, every_stage, probe};
 use common::tests;
+use nix::unistd::Pid;
 
 fn main() -> ExitCode {
     let mut tests = every_stage::tests(7);
@@ -13,6 +15,7 @@ fn main() -> ExitCode {
         queues_made_inside_are_not_outside_and_end_with_the_container,
         a_posix_queue_is_a_file_in_dev_mqueue,
         the_network_is_the_one_of_stage_06,
+        a_hundred_background_jobs_run,
     ]]);
     testing::main(7, env!("CARGO_BIN_EXE_07-ipc"), tests)
 }
@@ -42,4 +45,15 @@ fn the_network_is_the_one_of_stage_06(stage: &Stage) {
     let cables = [include_str!("../../06-network/src/cable.rs"), include_str!("../src/cable.rs")];
     assert_eq!(cables[0], cables[1]);
     stage.sh("ping -c 1 -W 5 10.10.10.1 >/dev/null && ping -c 1 -W 5 127.0.0.1 >/dev/null").ok();
+}
+
+fn a_hundred_background_jobs_run(stage: &Stage) {
+    for script in [HUNDRED, SCRIPT_OF_THE_ARTICLE] {
+        let container = stage.start(&format!("{script}; echo ready; exec sleep 1000"));
+        let sleeping = |pid: &Pid| probe::read(*pid, "cmdline").starts_with("sleep\0");
+        eventually("all sleep", || {
+            let sleeping = container.descendants().iter().filter(|pid| sleeping(pid)).count();
+            sleeping == 101
+        });
+    }
 }

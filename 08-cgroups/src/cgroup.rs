@@ -83,7 +83,7 @@ impl Limit {
     fn set_up(&mut self, container: Pid) -> Result<()> {
         let (cgroup, directory) = (&self.cgroup, self.directory.display());
         cgroup.create().map_err(errno).with_context(|| Step::Cgroup(self.directory.clone()))?;
-        self.in_use = Some(lock(&self.directory, FlockArg::LockExclusiveNonblock)?);
+        self.in_use = Some(lock(&in_use(&self.directory), FlockArg::LockExclusiveNonblock)?);
         if cgroup.v2() && cgroup.get_cgroup_type().map_err(errno)? == CGROUP_MODE_DOMAIN_INVALID {
             // The launcher is in the parent. A cgroup with processes hands controllers down to threaded
             // children alone, and only such as pids, which can tell threads apart: cgroups(7), "no internal
@@ -107,14 +107,18 @@ impl Limit {
         moved.map_err(errno).with_context(|| format!("move the container to {directory}"))
     }
 
-    /// Removes the cgroup of a container that has ended, and says how often its limit was hit.
+    /// Removes the cgroup of a container that has ended, and says how often it was refused a process.
     pub fn remove(self) -> Result<()> {
         let hits = pids(&self.cgroup)?.get_pid_events().map_err(errno);
         let hits =
             hits.with_context(|| format!("read pids.events of {}", self.directory.display()))?;
         if hits > 0 {
             let times = if hits == 1 { "once".into() } else { format!("{hits} times") };
-            log::warn!("the limit of {} processes was hit {times}", self.pids_max);
+            // The kernel counts here what a limit further up has refused, too.
+            log::warn!(
+                "the container was refused a process {times}: pids.max is {}",
+                self.pids_max
+            );
         }
         let _turn = lock(self.parent(), FlockArg::LockExclusive)?;
         self.clean_up()
@@ -212,11 +216,17 @@ fn errno(error: cgroups_rs::fs::error::Error) -> anyhow::Error {
     }
 }
 
-/// Locks a cgroup's directory: flock(2). It takes no right but to open it.
-fn lock(cgroup: &Path, how: FlockArg) -> Result<Flock<File>> {
-    let directory = File::open(cgroup).with_context(|| format!("open {}", cgroup.display()))?;
-    let locked = Flock::lock(directory, how).map_err(|(_, errno)| errno);
-    locked.with_context(|| format!("lock {}", cgroup.display()))
+/// Locks a cgroup's directory, or a file of it: flock(2). It takes no right but to open it.
+fn lock(path: &Path, how: FlockArg) -> Result<Flock<File>> {
+    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    let locked = Flock::lock(file, how).map_err(|(_, errno)| errno);
+    locked.with_context(|| format!("lock {}", path.display()))
+}
+
+/// Returns what is locked of a container's cgroup while it is in use. Not the directory: whoever makes a
+/// cgroup in this one takes turns by that.
+fn in_use(cgroup: &Path) -> PathBuf {
+    cgroup.join("cgroup.procs")
 }
 
 /// Returns the children of a cgroup.
@@ -228,7 +238,7 @@ fn children(cgroup: &Path) -> io::Result<Vec<PathBuf>> {
 /// Removes the cgroups that killed launchers have left, but for those that still have processes.
 fn remove_abandoned(parent: &Path, left: &[Name]) {
     for directory in left.iter().map(|name| parent.join(name.to_string())) {
-        if lock(&directory, FlockArg::LockExclusiveNonblock).is_ok() {
+        if lock(&in_use(&directory), FlockArg::LockExclusiveNonblock).is_ok() {
             log::debug!("removing {}, which a killed launcher has left", directory.display());
             // If it fails, a later start tries again.
             let _ = remove_tree(&directory);

@@ -62,6 +62,8 @@ struct Situation {
     max_user_namespaces: Option<u64>,
     unprivileged_userns_clone: Option<u64>,
     apparmor_restrict_unprivileged_userns: Option<u64>,
+    /// Whether /sys/fs/cgroup is cgroup v2.
+    cgroup_v2: bool,
 }
 
 /// Bit of CAP_SYS_ADMIN in the capability sets: capabilities(7).
@@ -96,6 +98,7 @@ impl Situation {
             apparmor_restrict_unprivileged_userns: sysctl(
                 "kernel/apparmor_restrict_unprivileged_userns",
             ),
+            cgroup_v2: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
         }
     }
 }
@@ -112,6 +115,7 @@ fn advice(error: &Error, situation: &Situation) -> Option<String> {
         (Some(Step::Clone(flags)), errno) => return clone_advice(*flags, errno, situation),
         (Some(Step::Prepare(Call::CloseRange)), _) => "It takes Linux 5.11 or newer",
         (Some(Step::Execve(program)), errno) => return execve_advice(program, errno),
+        (Some(Step::Cgroup(_)), errno) => return cgroup_advice(errno, situation),
         // Those of the standard library are about files.
         (None, Errno::EPERM) if error.downcast_ref::<Errno>().is_some() => {
             return permission_advice(situation);
@@ -192,6 +196,41 @@ fn clone_advice(flags: CloneFlags, errno: Errno, situation: &Situation) -> Optio
         _ => return None,
     };
     Some(advice.into())
+}
+
+/// Advice for a cgroup that cannot be made.
+fn cgroup_advice(errno: Errno, situation: &Situation) -> Option<String> {
+    let Situation { package, cgroup_v2, root, .. } = situation;
+    // In this one a shell of the session is: systemd.resource-control(5), Delegate=.
+    let scope = format!("systemd-run --user --scope -p Delegate=yes cargo run -p {package}");
+    match errno {
+        Errno::EACCES | Errno::EPERM if *root => Some(
+            "This root has no right to the cgroup that it is in, as in a user namespace or a container: \
+             start it outside of that"
+                .into(),
+        ),
+        Errno::EACCES | Errno::EPERM if *cgroup_v2 => Some(format!(
+            "It takes root, or a cgroup that is yours: `cargo as-root -p {package}` (sudo), or `{scope}`"
+        )),
+        Errno::EACCES | Errno::EPERM => Some(format!(
+            "On cgroup v1 it takes root: `cargo as-root -p {package}` (sudo). Systemd gives users a cgroup \
+             of their own on v2 alone"
+        )),
+        Errno::EROFS => Some(
+            "The cgroups are mounted read-only, as in a container; start that with: docker run \
+             --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw (which hands it the cgroups of its host)"
+                .into(),
+        ),
+        Errno::EBUSY | Errno::EOPNOTSUPP => Some(format!(
+            "Other cgroups with processes are below the one that this process is in: start it in one of its \
+             own, with `{}`",
+            if *root { scope.replace(" --user", "") } else { scope }
+        )),
+        Errno::EAGAIN | Errno::ENOSPC => Some(
+            "A limit of cgroups is reached: see cgroup.max.descendants and cgroup.max.depth above".into(),
+        ),
+        _ => None,
+    }
 }
 
 /// Advice for EPERM where a capability was asked for.
@@ -307,6 +346,21 @@ mod tests {
         assert_advice(error, &situation, &["sysctl user.max_user_namespaces"]);
         let error = cloning(Errno::ENOSPC, CloneFlags::CLONE_NEWUTS);
         assert_advice(error, &situation, &["limit of namespaces"]);
+    }
+
+    #[test]
+    fn who_may_not_make_a_cgroup_gets_the_ways_that_this_machine_has() {
+        let refused = |errno: Errno| Error::new(errno).context(Step::Cgroup("/x".into()));
+        let (v1, v2) = (user(), Situation { cgroup_v2: true, ..user() });
+        let scope = "systemd-run --user --scope -p Delegate=yes cargo run -p pid";
+        assert_advice(refused(Errno::EACCES), &v2, &["cargo as-root -p pid", scope]);
+        assert_advice(refused(Errno::EACCES), &v1, &["cargo as-root -p pid", "v1"]);
+        assert!(!advice(&refused(Errno::EACCES), &v1).unwrap().contains("systemd-run"));
+        assert_advice(refused(Errno::EACCES), &namespace_root(), &["outside"]);
+        assert_advice(refused(Errno::EROFS), &v2, &["docker run", "--cgroupns=host", ":rw"]);
+        assert_advice(refused(Errno::EBUSY), &v2, &[scope]);
+        let root = Situation { root: true, ..v2.clone() };
+        assert_advice(refused(Errno::EBUSY), &root, &["`systemd-run --scope -p Delegate=yes"]);
     }
 
     #[test]

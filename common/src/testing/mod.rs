@@ -13,6 +13,7 @@
 //! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
 
+pub mod cgroup;
 pub mod escape;
 pub mod every_stage;
 pub mod probe;
@@ -191,24 +192,36 @@ fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
     [IdMap { container_id, host_id, size: 1 }]
 }
 
-/// First life of a test's process: makes the outer namespaces.
-fn enclose(_: &Suite) -> Result<ExitCode> {
-    let command = reexec::command("outer")
+/// First life of a test's process: makes the outer namespaces, and the cgroup.
+fn enclose(suite: &Suite) -> Result<ExitCode> {
+    let mut command = reexec::command("outer")
         .cloneflag(CloneFlags::CLONE_NEWNS)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWIPC)
         .cloneflag(CloneFlags::CLONE_NEWNET)
         .cloneflag(CloneFlags::CLONE_NEWPID);
-    if geteuid().is_root() {
+    let (who, _) = chosen(suite)?;
+    let root = geteuid().is_root();
+    if !root {
+        command = command
+            .cloneflag(CloneFlags::CLONE_NEWUSER)
+            .uid_mappings(&one_id(0, geteuid().as_raw()))
+            .gid_mappings(&one_id(0, getegid().as_raw()))
+            .env("ORDINARY_UID", geteuid().to_string())
+            .env("ORDINARY_GID", getegid().to_string());
+    }
+    if suite.stage < 8 {
         return command.run();
     }
-    command
-        .cloneflag(CloneFlags::CLONE_NEWUSER)
-        .uid_mappings(&one_id(0, geteuid().as_raw()))
-        .gid_mappings(&one_id(0, getegid().as_raw()))
-        .env("ORDINARY_UID", geteuid().to_string())
-        .env("ORDINARY_GID", getegid().to_string())
-        .run()
+    let owner = (root && who != As::Root).then_some(ORDINARY);
+    let cgroup = cgroup::Own::make(owner).unwrap_or_else(|error| {
+        skip(&format!("needs a cgroup to make others in ({error:#}): sudo tests/as-user COMMAND"))
+    });
+    let outer = command.env(cgroup::VARIABLE, &cgroup.directory).start()?;
+    let moved = cgroup.enter(outer.pid());
+    let status = moved.and_then(|()| outer.release()?.wait());
+    cgroup.remove()?;
+    status
 }
 
 /// The ordinary user's ids, where it was an ordinary user that has started the tests.

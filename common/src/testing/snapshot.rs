@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::path::Path;
+
+use super::cgroup;
 
 /// The state of this process's host, or of the namespaces that play one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,7 @@ impl Snapshot {
             ("message queues", lines("/proc/sysvipc/msg")),
             ("semaphores", lines("/proc/sysvipc/sem")),
             ("shared memory", lines("/proc/sysvipc/shm")),
+            ("cgroups", cgroups()),
         ];
         let sorted = |(part, mut lines): (&'static str, Vec<String>)| {
             lines.sort();
@@ -82,6 +86,18 @@ impl Snapshot {
         let changes = self.changes();
         assert!(changes.is_empty(), "the host has changed:\n{changes}");
     }
+}
+
+/// Returns the cgroups below the test's own, and its own, with what of them a stage could change.
+fn cgroups() -> Vec<String> {
+    let describe = |cgroup: &Path| {
+        let read = |file| fs::read_to_string(cgroup.join(file)).unwrap_or_default();
+        // Cgroup v1 has neither of the two.
+        let (mode, handed_down) = (read("cgroup.type"), read("cgroup.subtree_control"));
+        format!("{} {} [{}]", cgroup.display(), mode.trim(), handed_down.trim())
+    };
+    let own = cgroup::own();
+    own.map_or(Vec::new(), |own| cgroup::tree(&own).iter().map(|path| describe(path)).collect())
 }
 
 fn map(lines: Vec<String>, of_line: impl Fn(&str) -> Option<String>) -> Vec<String> {

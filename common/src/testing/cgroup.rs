@@ -1,0 +1,120 @@
+//! A cgroup around each test of a stage that makes cgroups. It plays the one that a login session is in.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::{Pid, getpid};
+
+use super::{gets, probe};
+
+/// The environment variable that tells a test its cgroup.
+pub(super) const VARIABLE: &str = "TEST_CGROUP";
+
+/// Returns the directory of the test's own cgroup; None where it has none.
+pub fn own() -> Option<PathBuf> {
+    env::var_os(VARIABLE).map(PathBuf::from)
+}
+
+/// Returns the children of a cgroup.
+pub fn children(cgroup: &Path) -> Vec<PathBuf> {
+    // It may be removed at this moment.
+    let entries = fs::read_dir(cgroup).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Returns a cgroup and all below it, parents before their children.
+pub fn tree(cgroup: &Path) -> Vec<PathBuf> {
+    let mut found = vec![cgroup.to_owned()];
+    let mut next = 0;
+    while let Some(cgroup) = found.get(next) {
+        found.extend(children(cgroup));
+        next += 1;
+    }
+    found
+}
+
+/// Removes a cgroup and all below it.
+fn remove_tree(cgroup: &Path) -> io::Result<()> {
+    tree(cgroup).iter().rev().try_for_each(fs::remove_dir)
+}
+
+/// What the names begin with; the process id of who made it follows.
+const PREFIX: &str = "containers-test-";
+
+/// A script that starts a hundred jobs, in a shell of their own, since a shell that is refused a process
+/// ends. What that one says is in /temp/log.
+pub const HUNDRED: &str = "sh -c 'for i in $(seq 100); do sleep 1000 & done' 2>/temp/log";
+
+/// The script of the article that the stages follow.
+pub const SCRIPT_OF_THE_ARTICLE: &str = r#"cat >/temp/1.sh <<'END'
+d() { sleep 1000; }
+for i in $(seq 1 100)
+do
+    echo "sleep $i\n"
+    d&
+done
+END
+sh /temp/1.sh >/temp/log 2>&1"#;
+
+/// The cgroup of one test.
+pub(super) struct Own {
+    /// Its directory.
+    pub(super) directory: PathBuf,
+}
+
+impl Own {
+    /// Makes a cgroup beside the one that this process is in, or below it where that is the root, which has
+    /// no siblings, or on cgroup v1, where a cgroup with processes may have children.
+    ///
+    /// - `owner`: the user that it is delegated to: cgroups(7), "Delegation".
+    pub(super) fn make(owner: Option<u32>) -> Result<Own> {
+        let ours = probe::cgroup(getpid()).context("no hierarchy with the controller pids")?;
+        let is_v2_child = ours.join("cgroup.type").exists();
+        let parent = if is_v2_child { ours.parent().context("no parent")? } else { &ours };
+        remove_abandoned(parent);
+        let own = Own { directory: parent.join(format!("{PREFIX}{}", getpid())) };
+        let directory = own.directory.display();
+        fs::create_dir(&own.directory).with_context(|| format!("make {directory}"))?;
+        if !own.directory.join("pids.max").exists() {
+            own.remove()?;
+            bail!("{} has no controller pids for its children", parent.display());
+        }
+        // v1 has tasks, v2 the last two.
+        let files = ["", "cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control"];
+        let files = files.iter().map(|file| own.directory.join(file));
+        for file in files.filter(|file| owner.is_some() && file.exists()) {
+            chown(&file, owner, owner).with_context(|| format!("chown {}", file.display()))?;
+        }
+        Ok(own)
+    }
+
+    /// Moves a process there.
+    pub(super) fn enter(&self, process: Pid) -> Result<()> {
+        let file = self.directory.join("cgroup.procs");
+        fs::write(&file, process.to_string()).with_context(|| format!("write {}", file.display()))
+    }
+
+    /// Removes it, when the last process has ended, and all that a test has left there.
+    pub(super) fn remove(&self) -> Result<()> {
+        let mut removed = Ok(());
+        gets(|| {
+            removed = remove_tree(&self.directory);
+            removed.is_ok()
+        });
+        removed.with_context(|| format!("remove {}", self.directory.display()))
+    }
+}
+
+/// Removes the cgroups of tests that were killed.
+fn remove_abandoned(parent: &Path) {
+    for cgroup in children(parent) {
+        let name = cgroup.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let maker = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+        if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Another test may be at it.
+            let _ = remove_tree(&cgroup);
+        }
+    }
+}
