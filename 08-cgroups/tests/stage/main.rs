@@ -12,6 +12,8 @@ use common::tests;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
+mod engines;
+
 fn main() -> ExitCode {
     let mut tests = every_stage::tests(8);
     tests.extend(tests![&[As::Root, As::User] => [
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         a_machine_without_cgroups_is_refused,
         mounts_of_another_cgroup_namespace_are_refused,
         in_a_cgroup_namespace_with_its_own_mounts_it_works,
+        engines::crun_and_the_stage_give_a_shell_the_same_container,
+        engines::runc_and_the_stage_give_a_shell_the_same_container,
     ]]);
     testing::main(8, env!("CARGO_BIN_EXE_08-cgroups"), tests)
 }
