@@ -12,6 +12,7 @@
 //! | --- | --- |
 //! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
+//! | `TEST_OWN_ONLY` | when set, a stage is not put through the tests that every stage has to pass |
 
 pub mod cgroup;
 pub mod escape;
