@@ -42,7 +42,6 @@ const SCRIPT: &str = r#"
     echo process 1 $(cat /proc/1/comm)
     echo /temp has $(ls -A /temp)
     echo /dev has $(ls /dev)
-    echo open descriptors $(ls /proc/$$/fd)
     while read -r name value; do
         case $name in
         CapEff:) echo capabilities $value ;;
@@ -76,7 +75,6 @@ fn facts(command: &mut Command) -> Facts {
             "process 1",
             "/temp has",
             "/dev has",
-            "open descriptors",
         ];
         let known = words.iter().find(|words| line.starts_with(**words)).unwrap_or(&"");
         let start = known.len().max(1);
@@ -100,6 +98,10 @@ fn facts(command: &mut Command) -> Facts {
     let inside = fs::read_to_string(format!("/proc/{shell}/net/dev")).unwrap();
     let devices = inside.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
     insert("network devices", devices.collect::<Vec<_>>().join(" "));
+    // The engines make this link where the kernel has /proc/kcore.
+    let devices = facts["/dev has"].split(' ').filter(|name| *name != "core");
+    let devices = devices.collect::<Vec<_>>().join(" ");
+    facts.insert("/dev has".into(), devices);
     drop(input);
     container.wait();
     facts
