@@ -168,7 +168,7 @@ fn run_in_process(who: As, name: &str) -> Result<Completion, Failed> {
     );
     match output.status.code() {
         Some(0) => Ok(Completion::Completed),
-        Some(code) if code == SKIPPED.into() => skipped(said.trim()),
+        Some(code) if code == i32::from(SKIPPED) => skipped(said.trim()),
         _ => Err(Failed::from(format!("{}\n{said}", output.status))),
     }
 }
@@ -403,6 +403,12 @@ impl Output {
         }
         self.stderr
     }
+}
+
+/// Returns the commands that an error advises, without the sudo of those that are root already.
+pub fn advised(line: &str) -> Vec<String> {
+    let commands = line.split('`').skip(1).step_by(2);
+    commands.map(|command| command.replace("sudo ", "")).collect()
 }
 
 /// A status as a shell has it in `$?`.
