@@ -71,7 +71,7 @@ impl Known {
         Known { id, said: said.into(), command: None }
     }
 
-    /// Sets the command that helps.
+    /// Sets the command that helps. `{package}` in it stands for the stage, as `cargo run -p` takes it.
     pub fn remedy(self, command: impl Into<String>) -> Known {
         Known { command: Some(command.into()), ..self }
     }
@@ -195,9 +195,11 @@ fn remedy(command: impl Into<String>, gives_up: &str) -> Remedy {
 }
 
 /// The command that the maker of a [`Known`] error has given.
-fn known(failure: &Failure, gives_up: &str) -> Vec<Remedy> {
+fn known(failure: &Failure, situation: &Situation, gives_up: &str) -> Vec<Remedy> {
     let Failed::Known(known) = failure.failed else { return Vec::new() };
-    known.command.iter().map(|command| remedy(command, gives_up)).collect()
+    let command = known.command.as_ref();
+    let command = command.map(|command| command.replace("{package}", &situation.package));
+    command.map(|command| remedy(command, gives_up)).into_iter().collect()
 }
 
 fn as_root(situation: &Situation) -> Remedy {
@@ -559,8 +561,8 @@ const CAUSES: &[Cause] = &[
             "br_netfilter is loaded, and iptables drops what it is to forward (as Docker wants it)"
                 .into()
         },
-        remedies: |failure, _| {
-            known(failure, "nothing: it is for packets between these containers")
+        remedies: |failure, situation| {
+            known(failure, situation, "nothing: it is for packets between these containers")
         },
         root_helps: false,
     },
@@ -693,7 +695,7 @@ const CAUSES: &[Cause] = &[
         title: "The root directory is mounted noexec",
         is: |_, _| false,
         explanation: |_, _| "Its file system is mounted noexec, so put it elsewhere".into(),
-        remedies: |failure, _| known(failure, NOTHING),
+        remedies: |failure, situation| known(failure, situation, NOTHING),
         root_helps: false,
     },
     Cause {
@@ -703,7 +705,7 @@ const CAUSES: &[Cause] = &[
         explanation: |_, _| {
             "Its owner could have planted what you are about to execute; use one of your own".into()
         },
-        remedies: |failure, _| known(failure, NOTHING),
+        remedies: |failure, situation| known(failure, situation, NOTHING),
         root_helps: false,
     },
     Cause {
@@ -713,7 +715,9 @@ const CAUSES: &[Cause] = &[
         explanation: |_, _| {
             "Other users could have planted what you are about to execute; when you trust it".into()
         },
-        remedies: |failure, _| known(failure, "the others' right to write there"),
+        remedies: |failure, situation| {
+            known(failure, situation, "the others' right to write there")
+        },
         root_helps: false,
     },
     Cause {
@@ -721,7 +725,7 @@ const CAUSES: &[Cause] = &[
         title: "The root directory is not whole",
         is: |_, _| false,
         explanation: |_, _| "Something is missing in it; this helps".into(),
-        remedies: |failure, _| known(failure, NOTHING),
+        remedies: |failure, situation| known(failure, situation, NOTHING),
         root_helps: false,
     },
     Cause {

@@ -18,7 +18,7 @@ use nix::unistd::{geteuid, mkdtemp};
 
 use crate::cause::Known;
 use crate::signals;
-use crate::situation::{Situation, in_first_user_namespace};
+use crate::situation::in_first_user_namespace;
 
 /// The root directory of a container when the reader names none. It is made when it is missing.
 pub const DEFAULT: &str = "/tmp/busybox";
@@ -41,6 +41,10 @@ pub const DEFAULT: &str = "/tmp/busybox";
 pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
     let is_default = rootfs == Path::new(DEFAULT);
     let rootfs = if is_default { default_rootfs()? } else { rootfs.to_owned() };
+    checked(&rootfs, is_default, mount_points)
+}
+
+fn checked(rootfs: &Path, is_default: bool, mount_points: &[&str]) -> Result<PathBuf> {
     let said = format!("root directory {}", rootfs.display());
     let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
     // Not of what a link leads to. There is none now; one that comes to be is not to be followed.
@@ -67,29 +71,29 @@ pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
     Ok(rootfs)
 }
 
-/// Returns the default root directory that [`prepare`] would take, checked, or None where it would make one
-/// first. Makes nothing.
+/// Returns the default root directory that [`prepare`] would take, checked, and whether it is there. When it is
+/// not, it could be made. Makes nothing.
 ///
 /// # Errors
 ///
-/// Those of [`prepare`]; and what is missing to make one.
-pub fn look(mount_points: &[&str]) -> Result<Option<PathBuf>> {
-    let of_mine = PathBuf::from(format!("{DEFAULT}-{}", outer_uid()));
-    let is_usable =
-        |path: &&Path| path.symlink_metadata().map_or(true, |metadata| is_trusted(metadata.uid()));
-    match [Path::new(DEFAULT), &of_mine].into_iter().find(is_usable) {
-        Some(missing) if missing.symlink_metadata().is_err() => {
-            ensure_executable(missing.parent().unwrap_or(Path::new("/")))?;
-            if find_program("busybox").is_err() {
-                for tool in ESSENTIAL.into_iter().filter(|tool| *tool != "hostname") {
-                    find_program(tool).map_err(|error| lacks(tool, &error))?;
-                }
-            }
-            Ok(None)
-        }
-        // Its default is what is there: nothing is made.
-        _ => prepare(Path::new(DEFAULT), mount_points).map(Some),
+/// Those of [`prepare`].
+pub fn look(mount_points: &[&str]) -> Result<(PathBuf, bool)> {
+    let candidates = default_candidates();
+    let theirs =
+        |path: &&PathBuf| path.symlink_metadata().is_ok_and(|metadata| !is_trusted(metadata.uid()));
+    let Some(candidate) = candidates.iter().find(|path| !theirs(path)) else {
+        return Err(all_taken(&candidates[1]));
+    };
+    if candidate.symlink_metadata().is_ok() {
+        return Ok((checked(candidate, true, mount_points)?, true));
     }
+    ensure_executable(candidate.parent().unwrap_or(Path::new("/")))?;
+    if find_program("busybox").is_err() {
+        for tool in ESSENTIAL.into_iter().filter(|tool| *tool != "hostname") {
+            find_program(tool).map_err(|error| lacks(tool, &error))?;
+        }
+    }
+    Ok((candidate.clone(), false))
 }
 
 /// Makes a root directory at `target`, which is not there yet: from this host's busybox, or else from its own
@@ -110,29 +114,40 @@ fn ensure_executable(rootfs: &Path) -> Result<()> {
     let noexec = || {
         let said =
             format!("{said}: nothing can be executed in it: its file system is mounted noexec");
-        Known::new("root-noexec", said).remedy(make_and_use())
+        Known::new("root-noexec", said).remedy(MAKE_AND_USE)
     };
     ensure!(!flags.contains(FsFlags::ST_NOEXEC), noexec());
     Ok(())
 }
 
-/// A command that makes a root directory where it can be used, and uses it.
-fn make_and_use() -> String {
-    let package = Situation::now().package;
-    format!("cargo doctor root ~/busybox && cargo run -p {package} -- --rootfs ~/busybox")
-}
+/// Makes a root directory where it can be used, and uses it.
+const MAKE_AND_USE: &str =
+    "cargo doctor root ~/busybox && cargo run -p {package} -- --rootfs ~/busybox";
 
 /// A command that copies a root directory to where it can be used, and uses it.
 fn copy_and_use(rootfs: &Path) -> String {
-    let package = Situation::now().package;
-    format!("cp -r {} ~/busybox && cargo run -p {package} -- --rootfs ~/busybox", rootfs.display())
+    let rootfs = rootfs.display();
+    format!("cp -r {rootfs} ~/busybox && cargo run -p {{package}} -- --rootfs ~/busybox")
+}
+
+/// The default root directory, and the one of this user alone.
+fn default_candidates() -> [PathBuf; 2] {
+    [DEFAULT.into(), format!("{DEFAULT}-{}", outer_uid()).into()]
+}
+
+fn all_taken(of_mine: &Path) -> anyhow::Error {
+    let said = format!(
+        "root directory {}: belongs to another user; name your own with --rootfs",
+        of_mine.display()
+    );
+    Known::new("root-of-another-user", said).remedy(MAKE_AND_USE).into()
 }
 
 /// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that belongs to nobody else; makes it when it
 /// is missing.
 fn default_rootfs() -> Result<PathBuf> {
-    let of_mine = PathBuf::from(format!("{DEFAULT}-{}", outer_uid()));
-    for candidate in [Path::new(DEFAULT), &of_mine] {
+    let [default, of_mine] = &default_candidates();
+    for candidate in [default, of_mine] {
         if candidate.symlink_metadata().is_err() {
             build(candidate)
                 .with_context(|| format!("make the root directory {}", candidate.display()))?;
@@ -148,11 +163,7 @@ fn default_rootfs() -> Result<PathBuf> {
             log::warn!("{DEFAULT} belongs to another user: using {}", of_mine.display());
         }
     }
-    let said = format!(
-        "root directory {}: belongs to another user; name your own with --rootfs",
-        of_mine.display()
-    );
-    bail!(Known::new("root-of-another-user", said).remedy(make_and_use()));
+    Err(all_taken(of_mine))
 }
 
 /// The caller's user id outside of a user namespace that maps one id, as `cargo rootless` makes it: where

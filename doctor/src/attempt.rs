@@ -107,9 +107,9 @@ fn reserve() -> Result<cable::Reservation> {
         may_change_network().context(Step::Link("brg0".into()))?;
         // Only looks: a bridge of somebody else's, or an address that is in use, are refused.
         drop(cable::reserve(None)?);
-        let flag = CloneFlags::CLONE_NEWNET;
-        unshare(flag).context(Step::Clone(flag))?;
-    } else {
+    }
+    // For root the stage needs none of its own, and so not the capability to make one.
+    if unshare(CloneFlags::CLONE_NEWNET).is_err() {
         let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
         let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
         unshare(flags).context(Step::Clone(flags))?;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anstream::println;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
-use common::cause::{Diagnosis, PAGE};
+use common::cause::{Diagnosis, Known, PAGE};
 use common::rootfs;
 use common::situation::{Cgroups, Situation};
 use nix::sys::utsname::uname;
@@ -78,6 +79,8 @@ enum Verdict {
 
 /// Makes the attempts, and prints the table. The status is 0 when stage 05 runs without more rights.
 pub fn run() -> Result<ExitCode> {
+    let proc = Known::new("no-proc", "this program cannot find itself");
+    ensure!(Path::new("/proc/self/exe").exists(), proc);
     let root = root();
     let findings = attempt_all(root == Root::Here)?;
     // Two starts of root's share the host's bridge; an ordinary user's have one each.
@@ -107,7 +110,17 @@ fn attempt_all(as_root: bool) -> Result<Vec<Findings>> {
     let findings = started.into_iter().map(|(direct, rootless)| {
         Ok(Findings { direct: finish(direct)?, rootless: rootless.map(finish).transpose()? })
     });
-    findings.collect()
+    let mut findings: Vec<_> = findings.collect::<Result<_>>()?;
+    // unshare(1) does not tell why it has no user namespace; stage 05 has asked for one as well.
+    let of_user = findings[4].direct.clone().filter(|trouble| trouble.diagnosis.is_some());
+    for finding in &mut findings {
+        if let Some(Some(trouble)) = &mut finding.rootless {
+            if let (None, Some(of_user)) = (&trouble.diagnosis, &of_user) {
+                *trouble = of_user.clone();
+            }
+        }
+    }
+    Ok(findings)
 }
 
 /// How `cargo rootless` starts a program.
@@ -256,19 +269,16 @@ fn print_row(
 }
 
 fn print_root_directory() {
-    let said = match rootfs::look(&["proc", "temp", "dev"]) {
-        Ok(Some(directory)) => directory.display().to_string(),
-        Ok(None) if in_path("busybox") => {
-            format!("{}, which the first start makes of busybox", rootfs::DEFAULT)
+    // When it cannot be used, the causes tell why.
+    let Ok((directory, exists)) = rootfs::look(&["proc", "temp", "dev"]) else { return };
+    let made = match (exists, in_path("busybox")) {
+        (true, _) => "",
+        (false, true) => ", which the first start makes of busybox",
+        (false, false) => {
+            ", which the first start makes of your own programs (there is no busybox)"
         }
-        Ok(None) => format!(
-            "{}, which the first start makes of your own programs (there is no busybox)",
-            rootfs::DEFAULT
-        ),
-        // The causes tell.
-        Err(_) => return,
     };
-    println!("\nRoot directory: {said}");
+    println!("\nRoot directory: {}{made}", directory.display());
 }
 
 /// What is in the way, each cause once.
@@ -323,5 +333,75 @@ fn print_wrapped(first: &str, rest: &str, text: &str) {
     let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(rest);
     for line in textwrap::wrap(text, options) {
         println!("{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Error;
+    use common::cause::diagnose;
+    use common::reexec::Step;
+    use nix::errno::Errno;
+    use nix::sched::CloneFlags;
+
+    use super::*;
+
+    /// An ordinary user on Ubuntu.
+    fn restricted() -> Situation {
+        Situation { apparmor_restrict_unprivileged_userns: Some(1), ..Situation::default() }
+    }
+
+    fn trouble(error: Error, situation: &Situation) -> Trouble {
+        Trouble { error: format!("{error:#}"), diagnosis: diagnose(&error, situation) }
+    }
+
+    fn user_stage(direct: Trouble) -> (&'static Stage, Findings) {
+        (&STAGES[4], Findings { direct: Some(direct), rootless: None })
+    }
+
+    #[test]
+    fn an_injected_ubuntu_leaves_stage_05_to_sudo_and_offers_the_profile_first() {
+        let inside = Situation { root: true, user_namespace: true, ..restricted() };
+        let error = Error::new(Errno::EPERM).context("set the hostname");
+        let (stage, findings) = user_stage(trouble(error, &inside));
+        let as_root = Verdict::AsRoot("cargo as-root -p user".into());
+        assert_eq!(verdict(stage, &findings, Root::Sudo), as_root);
+        assert_eq!(verdict(stage, &findings, Root::Useless), Verdict::Not);
+        let diagnosis = findings.direct.unwrap().diagnosis.unwrap();
+        let commands: Vec<_> = diagnosis.remedies.iter().map(|remedy| &remedy.command).collect();
+        assert_eq!(commands[0], "cargo doctor apparmor | sudo apparmor_parser -r");
+        assert!(commands[1].contains("apparmor_restrict_unprivileged_userns=0"));
+    }
+
+    #[test]
+    fn an_injected_ubuntu_with_its_profile_for_unshare_leaves_stage_01_to_sudo() {
+        let user = Situation { package: "uts".into(), ..restricted() };
+        let clone = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUTS));
+        let inside = Situation { root: true, user_namespace: true, ..restricted() };
+        let denied = Error::new(Errno::EPERM).context("set the hostname");
+        let findings = Findings {
+            direct: Some(trouble(clone, &user)),
+            rootless: Some(Some(trouble(denied, &inside))),
+        };
+        let as_root = Verdict::AsRoot("cargo as-root -p uts".into());
+        assert_eq!(verdict(&STAGES[0], &findings, Root::Sudo), as_root);
+    }
+
+    #[test]
+    fn on_an_injected_wsl_1_not_even_root_has_a_stage() {
+        let situation = Situation { wsl: Some(1), ..Situation::default() };
+        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
+        let error = Error::new(Errno::EINVAL).context(Step::Clone(flags));
+        let (stage, findings) = user_stage(trouble(error, &situation));
+        assert_eq!(verdict(stage, &findings, Root::Sudo), Verdict::Not);
+    }
+
+    #[test]
+    fn with_an_injected_debian_switch_root_has_stage_05() {
+        let situation = Situation { unprivileged_userns_clone: Some(0), ..Situation::default() };
+        let error = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUSER));
+        let (stage, findings) = user_stage(trouble(error, &situation));
+        let as_root = Verdict::AsRoot("cargo run -p user (as root)".into());
+        assert_eq!(verdict(stage, &findings, Root::NoSudo), as_root);
     }
 }

@@ -517,8 +517,16 @@ fn install_this(stage: &Stage, name: &str) {
 
 /// Returns the path of `program`, found in `PATH`, or skips the test.
 pub fn need(program: &str) -> PathBuf {
-    let found = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+    find(program).unwrap_or_else(|| skip(&format!("needs the program {program}")))
+}
+
+/// Whether `program` is in `PATH`.
+pub fn has(program: &str) -> bool {
+    find(program).is_some()
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH").unwrap_or_default())
         .map(|directory| directory.join(program))
-        .find(|file| file.is_file());
-    found.unwrap_or_else(|| skip(&format!("needs the program {program}")))
+        .find(|file| file.is_file())
 }
