@@ -136,7 +136,7 @@ fn start(with: &[&str], stage: &Stage) -> Result<Started> {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Ok(command.spawn().map_err(|error| Trouble {
-        error: format!("start {}: {error}", words[0].display()),
+        error: format!("start {}: {error}", words[0].to_string_lossy()),
         diagnosis: None,
     }))
 }
@@ -351,6 +351,11 @@ mod tests {
         Situation { apparmor_restrict_unprivileged_userns: Some(1), ..Situation::default() }
     }
 
+    /// Root of a user namespace there.
+    fn inside() -> Situation {
+        Situation { root: true, cap_sys_admin: true, user_namespace: true, ..restricted() }
+    }
+
     fn trouble(error: Error, situation: &Situation) -> Trouble {
         Trouble { error: format!("{error:#}"), diagnosis: diagnose(&error, situation) }
     }
@@ -361,9 +366,8 @@ mod tests {
 
     #[test]
     fn an_injected_ubuntu_leaves_stage_05_to_sudo_and_offers_the_profile_first() {
-        let inside = Situation { root: true, user_namespace: true, ..restricted() };
         let error = Error::new(Errno::EPERM).context("set the hostname");
-        let (stage, findings) = user_stage(trouble(error, &inside));
+        let (stage, findings) = user_stage(trouble(error, &inside()));
         let as_root = Verdict::AsRoot("cargo as-root -p user".into());
         assert_eq!(verdict(stage, &findings, Root::Sudo), as_root);
         assert_eq!(verdict(stage, &findings, Root::Useless), Verdict::Not);
@@ -377,11 +381,10 @@ mod tests {
     fn an_injected_ubuntu_with_its_profile_for_unshare_leaves_stage_01_to_sudo() {
         let user = Situation { package: "uts".into(), ..restricted() };
         let clone = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUTS));
-        let inside = Situation { root: true, user_namespace: true, ..restricted() };
         let denied = Error::new(Errno::EPERM).context("set the hostname");
         let findings = Findings {
             direct: Some(trouble(clone, &user)),
-            rootless: Some(Some(trouble(denied, &inside))),
+            rootless: Some(Some(trouble(denied, &inside()))),
         };
         let as_root = Verdict::AsRoot("cargo as-root -p uts".into());
         assert_eq!(verdict(&STAGES[0], &findings, Root::Sudo), as_root);
