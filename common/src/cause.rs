@@ -288,10 +288,12 @@ const CAUSES: &[Cause] = &[
         id: "no-cap-sys-admin",
         title: "Root without CAP_SYS_ADMIN",
         is: |failure, situation| failure.is_capability(&[Errno::EPERM]) && !situation.cap_sys_admin,
-        explanation: |_, _| {
-            "This root has no CAP_SYS_ADMIN, as in a container; start that with".into()
+        explanation: |_, _| "This root has no CAP_SYS_ADMIN, as in a container; this has it".into(),
+        remedies: |_, situation| {
+            let with_it = unconfined(situation, " --cap-add SYS_ADMIN --cap-add NET_ADMIN");
+            // The filter refuses the user namespace, too.
+            if situation.seccomp { vec![with_it] } else { vec![rootless(situation), with_it] }
         },
-        remedies: |_, situation| vec![unconfined(situation, " --cap-add SYS_ADMIN")],
         root_helps: false,
     },
     Cause {
@@ -541,11 +543,14 @@ const CAUSES: &[Cause] = &[
         is: |failure, _| failure.is_link(Errno::EPERM),
         explanation: |_, _| {
             "This root has no CAP_NET_ADMIN for this network namespace; an ordinary user gets one of their \
-             own, and so does"
+             own, and so can you"
                 .into()
         },
         remedies: |_, situation| {
             let package = &situation.package;
+            if situation.seccomp {
+                return vec![unconfined(situation, " --cap-add NET_ADMIN")];
+            }
             vec![remedy(
                 format!("unshare --user --map-root-user --mount --net cargo run -p {package}"),
                 "the bridge on the host: the containers of two such starts do not reach each other",

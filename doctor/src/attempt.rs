@@ -73,6 +73,7 @@ fn outside(stage: u8) -> Result<ExitCode> {
     if stage >= 3 {
         rootfs::look(if stage == 3 { &["proc"] } else { &["proc", "temp", "dev"] })?;
     }
+    let on_host = if stage >= 6 && getuid().is_root() { may_change_network() } else { Ok(()) };
     let reservation = if stage >= 6 { Some(reserve()?) } else { None };
     let mut command = reexec::command(INSIDE).cloneflag(CloneFlags::CLONE_NEWUTS);
     for (first, flag) in [
@@ -92,6 +93,8 @@ fn outside(stage: u8) -> Result<ExitCode> {
         command = command.gid_mappings(&one_id(0, getgid().as_raw()));
     }
     let parked = command.start()?;
+    // Now is when the stage makes the bridge.
+    on_host.context(Step::Link("brg0".into()))?;
     let _limit = if stage >= 8 { Some(Limit::new(parked.pid())?) } else { None };
     let _cable = reservation.map(|reservation| reservation.connect(parked.pid())).transpose()?;
     parked.release()?.wait()
@@ -104,7 +107,6 @@ fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
 /// Moves this process into a network namespace, and reserves an address there.
 fn reserve() -> Result<cable::Reservation> {
     if getuid().is_root() {
-        may_change_network().context(Step::Link("brg0".into()))?;
         // Only looks: a bridge of somebody else's, or an address that is in use, are refused.
         drop(cable::reserve(None)?);
     }

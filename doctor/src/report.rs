@@ -82,7 +82,7 @@ pub fn run() -> Result<ExitCode> {
     let proc = Known::new("no-proc", "this program cannot find itself");
     ensure!(Path::new("/proc/self/exe").exists(), proc);
     let root = root();
-    let findings = attempt_all(root == Root::Here)?;
+    let findings = attempt_all()?;
     // Two starts of root's share the host's bridge; an ordinary user's have one each.
     let bridge = if root == Root::Here { cable::refuse_dropped_packets().err() } else { None };
     let bridge = bridge.map(|error| Trouble::of(&error, "network"));
@@ -100,10 +100,10 @@ pub fn run() -> Result<ExitCode> {
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn attempt_all(as_root: bool) -> Result<Vec<Findings>> {
+fn attempt_all() -> Result<Vec<Findings>> {
     // All at once, since each waits for the kernel now and then.
     let started = STAGES.iter().map(|stage| {
-        let rootless = (stage.number < 5 && !as_root).then(|| start(&ROOTLESS, stage));
+        let rootless = (stage.number < 5).then(|| start(&ROOTLESS, stage));
         Ok((start(&[], stage)?, rootless.transpose()?))
     });
     let started: Vec<_> = started.collect::<Result<_>>()?;
