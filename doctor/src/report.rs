@@ -53,6 +53,19 @@ struct Findings {
     rootless: Option<Option<Trouble>>,
 }
 
+impl Findings {
+    /// Of two troubles the one to get rid of: for want of a right there is `cargo rootless`, so it is what is in
+    /// the way of that.
+    fn worth_telling(&self) -> Option<&Trouble> {
+        let id = |trouble: &Trouble| trouble.diagnosis.as_ref().map(|known| known.id.clone());
+        let direct = self.direct.as_ref()?;
+        let for_want_of_a_right =
+            ["no-root", "no-cap-sys-admin"].map(|id| Some(id.to_owned())).contains(&id(direct));
+        let rootless = self.rootless.iter().flatten().find(|trouble| trouble.diagnosis.is_some());
+        Some(rootless.filter(|_| for_want_of_a_right).unwrap_or(direct))
+    }
+}
+
 /// How root can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Root {
@@ -249,16 +262,14 @@ fn print_row(
             println!("{folder:<16} {GOOD}ready{GOOD:#}  {CODE}{ways}{CODE:#}{but}");
         }
         Verdict::AsRoot(way) => {
-            let trouble = findings.rootless.iter().flatten().chain(&findings.direct).next();
+            let trouble = findings.worth_telling();
             let see = trouble.map(|trouble| format!("  (why: {})", causes.number(trouble, stage)));
             let label = if root == Root::Sudo { "sudo " } else { "root " };
             let see = see.unwrap_or_default();
             println!("{folder:<16} {FAIR}{label}{FAIR:#}  {CODE}{way}{CODE:#}{see}");
         }
         Verdict::Not => {
-            let troubles = findings.rootless.iter().flatten().chain(&findings.direct);
-            // Of the two ways to fail, the one that something helps against.
-            let trouble = troubles.min_by_key(|trouble| trouble.diagnosis.is_none());
+            let trouble = findings.worth_telling();
             let why = trouble.map(|trouble| {
                 let title = trouble.diagnosis.as_ref().map_or("unknown", |known| &known.title);
                 format!("{title} ({})", causes.number(trouble, stage))

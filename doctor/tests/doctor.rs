@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             a_host_that_drops_what_it_forwards_can_accept_it,
             what_a_comparison_advises_undoes_all_changes,
         ],
-        &[As::User] => [what_an_ordinary_user_cannot_read_is_named],
+        &[As::User] => [what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
     ];
     testing::main(number, env!("CARGO_BIN_EXE_doctor"), tests)
 }
@@ -216,6 +216,11 @@ fn without(capability: &str, stage: &Stage) -> Command {
 }
 
 fn root_without_cap_sys_admin_is_told(stage: &Stage) {
+    let report = Report::of(&mut without("sys_admin", stage));
+    assert_eq!(report.row("01-uts").1, "cargo rootless -p uts");
+    report.assert_states(&ALL_BUT_CGROUPS);
+    // Where there is no other way to it.
+    hide("unshare");
     let report = Report::of(&mut without("sys_admin", stage));
     for (folder, _) in &ALL_BUT_CGROUPS[..4] {
         let words = ["EPERM", "--cap-add SYS_ADMIN", "gives up: what keeps root"];
@@ -399,6 +404,24 @@ fn nothing_has_changed_since_a_moment_ago(stage: &Stage) {
 fn what_an_ordinary_user_cannot_read_is_named(stage: &Stage) {
     let output = stage.run(["snapshot", "/tmp/file"]);
     assert_eq!(output.stderr, "not readable, and so not compared: nft rules\n");
+}
+
+fn the_readme_shows_a_table(stage: &Stage) {
+    let readme = include_str!("../../README.md");
+    let shown = readme.split_once("$ cargo doctor\n").unwrap().1.split_once("```").unwrap().0;
+    // With sudo, wherever this runs.
+    fs::create_dir("/tmp/bin").unwrap();
+    fs::write("/tmp/bin/sudo", "").unwrap();
+    let path = format!("{}:/tmp/bin", std::env::var("PATH").unwrap());
+    let report = Report::of(stage.command().env("PATH", path));
+    let rows = shown.lines().filter(|line| line.starts_with('0'));
+    // Whether stage 08 runs depends on the cgroup that this test was started in.
+    let rows: Vec<_> =
+        rows.filter(|row| !row.starts_with("08") || report.text.contains("sudo  ")).collect();
+    assert!(rows.len() >= 7, "{rows:?}");
+    for row in rows {
+        assert!(report.text.lines().any(|line| line == row), "{row:?} is not in {}", report.text);
+    }
 }
 
 /// What a stage, or an exercise, could leave behind.
