@@ -46,8 +46,7 @@ impl Limit {
         let turn = File::open(&own).with_context(|| format!("open {}", own.display()))?;
         let turn = Flock::lock(turn, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
         let mut limit = Limit {
-            // What is left when this is killed, the next start of stage 08 takes for one of its own.
-            directory: own.join(format!("08-cgroups.{}.0", 1_000_000 + getpid().as_raw())),
+            directory: PathBuf::new(),
             enabled: Vec::new(),
             _turn: turn.with_context(|| format!("lock {}", own.display()))?,
         };
@@ -60,6 +59,9 @@ impl Limit {
         if is_v2 {
             self.enable(own)?;
         }
+        // What is left when this is killed, the next start of stage 08 takes for one of its own.
+        let number = 1_000_000 + getpid().as_raw();
+        self.directory = own.join(format!("08-cgroups.{number}.{}", self.enabled.len()));
         let directory = &self.directory;
         fs::create_dir(directory).with_context(|| Step::Cgroup(directory.clone()))?;
         if is_v2 && read(directory, "cgroup.type").trim() == "domain invalid" {

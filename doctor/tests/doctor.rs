@@ -23,7 +23,7 @@ mod help;
 fn main() -> ExitCode {
     // Not 8: no cgroups of its own are needed here.
     let number = 7;
-    let tests = tests![
+    let mut tests = tests![
         &[As::Root, As::User] => [
             an_ordinary_machine_runs_stages_01_to_07,
             the_host_is_as_before,
@@ -58,6 +58,9 @@ fn main() -> ExitCode {
         ],
         &[As::User] => [what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
     ];
+    if std::env::var_os("THROW_AWAY_MACHINE").is_some() {
+        tests.extend(tests![&[As::Root] => [debians_switch_can_be_switched_back]]);
+    }
     testing::main(number, env!("CARGO_BIN_EXE_doctor"), tests)
 }
 
@@ -120,6 +123,25 @@ fn user_namespaces_switched_off_can_be_switched_on(stage: &Stage) {
     }
     after.assert_states(&ALL_BUT_CGROUPS);
     assert_eq!(after.code, 0);
+}
+
+fn debians_switch_can_be_switched_back(stage: &Stage) {
+    let switch = "/proc/sys/kernel/unprivileged_userns_clone";
+    if fs::write(switch, "0").is_err() {
+        skip("needs a kernel with Debian's switch kernel.unprivileged_userns_clone");
+    }
+    let run = || {
+        let ordinary = ["--reuid=1000", "--regid=1000", "--clear-groups"];
+        Report::of(Command::new("setpriv").args(ordinary).arg(&stage.program))
+    };
+    let report = run();
+    let title = "User namespaces are for root alone";
+    let words = ["EPERM", "sudo sysctl kernel.unprivileged_userns_clone=1", "gives up: a layer"];
+    report.assert_cause("05-user", title, &words);
+    report.assert_cause("01-uts", title, &words);
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+    sh(stage, &report.commands()[0]);
+    run().assert_states(&ALL_BUT_CGROUPS);
 }
 
 type Rules = Vec<(i64, Vec<SeccompRule>)>;

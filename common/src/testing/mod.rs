@@ -11,6 +11,7 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
+//! | `THROW_AWAY_MACHINE` | when set, tests may change what no namespace holds, such as sysctls |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
 
 pub mod cgroup;
