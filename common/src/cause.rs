@@ -781,6 +781,8 @@ mod tests {
             assert!(advice.contains(word), "{word:?} is not in {advice:?}");
         }
         assert_eq!(advice.lines().count(), 1);
+        let (_, more) = advice.rsplit_once(". More: `cargo doctor`, and ").expect("a pointer");
+        assert!(more.starts_with(&format!("{PAGE}#")), "{more}");
     }
 
     fn cloning(errno: Errno, flags: CloneFlags) -> Error {

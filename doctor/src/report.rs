@@ -7,11 +7,14 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use anstream::println;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
 use common::cause::{Diagnosis, Known, PAGE};
+use common::reexec::Step;
 use common::rootfs;
 use common::situation::{Cgroups, Situation};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
 use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
@@ -148,9 +151,14 @@ fn start(with: &[&str], stage: &Stage) -> Result<Started> {
     let words: Vec<_> = words.chain(["attempt".into(), stage.number.to_string().into()]).collect();
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Ok(command.spawn().map_err(|error| Trouble {
-        error: format!("start {}: {error}", words[0].to_string_lossy()),
-        diagnosis: None,
+    Ok(command.spawn().map_err(|error| {
+        let limit = error.raw_os_error() == Some(Errno::EAGAIN as i32);
+        let step = Step::Clone(CloneFlags::empty());
+        let error = match limit {
+            true => Error::new(error).context(step),
+            false => Error::new(error).context(format!("start {}", words[0].to_string_lossy())),
+        };
+        Trouble::of(&error, stage.package())
     }))
 }
 
@@ -349,11 +357,7 @@ fn print_wrapped(first: &str, rest: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Error;
     use common::cause::diagnose;
-    use common::reexec::Step;
-    use nix::errno::Errno;
-    use nix::sched::CloneFlags;
 
     use super::*;
 

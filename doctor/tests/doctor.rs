@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             a_host_that_drops_what_it_forwards_can_accept_it,
             what_a_comparison_advises_undoes_all_changes,
         ],
-        &[As::User] => [what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
+        &[As::User] => [a_limit_of_processes_is_told, what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
     ];
     if std::env::var_os("THROW_AWAY_MACHINE").is_some() {
         tests.extend(tests![&[As::Root] => [debians_switch_can_be_switched_back]]);
@@ -341,6 +341,15 @@ fn hide(program: &str) {
             Output::of(Command::new("mount").arg("--bind").arg("/dev/null").arg(file)).ok();
         }
     }
+}
+
+fn a_limit_of_processes_is_told(stage: &Stage) {
+    let mut limited = Command::new(need("prlimit"));
+    let report = Report::of(limited.arg("--nproc=1:1").arg(&stage.program));
+    for (folder, _) in ALL_BUT_CGROUPS {
+        report.assert_cause(folder, "The limit of processes is reached", &["ulimit -u"]);
+    }
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
 }
 
 fn without_busybox_the_hosts_own_programs_are_told(stage: &Stage) {
