@@ -105,11 +105,14 @@ fn compare(file: &Path) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let sudo = if geteuid().is_root() { "" } else { "sudo " };
-    for (change, command) in changes.undo() {
-        println!("{change}");
-        if let Some(command) = command {
-            println!("    {sudo}{command}");
-        }
+    let (undone, others): (Vec<_>, Vec<_>) =
+        changes.undo().into_iter().partition(|(_, command)| command.is_some());
+    for (change, command) in undone {
+        println!("{change}\n    {sudo}{}", command.unwrap_or_default());
+    }
+    if !others.is_empty() {
+        println!("\nThese go with the ones above, or no command undoes them:");
+        others.iter().for_each(|(change, _)| println!("{change}"));
     }
     Ok(ExitCode::FAILURE)
 }
