@@ -350,6 +350,7 @@ const WIDTH: usize = 96;
 
 fn print_wrapped(first: &str, rest: &str, text: &str) {
     let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(rest);
+    let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
     for line in textwrap::wrap(text, options) {
         println!("{line}");
     }
