@@ -344,8 +344,7 @@ fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_ot
     let reach_first = ping("10.10.10.2").replace("-W 5", "-W 1");
     let dropped = stage.sh(&reach_first);
     assert_ne!(dropped.code, 0);
-    let advice = dropped.stderr.split_once("sudo ").expect("a warning with a command").1;
-    sh(advice);
+    sh(&testing::advised(&dropped.stderr)[0]);
     assert_eq!(stage.sh(&reach_first).ok(), "");
     drop(first);
 }

@@ -12,7 +12,9 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use common::cause::Known;
+use common::reexec::Step;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
     NetlinkMessage, NetlinkPayload,
@@ -97,8 +99,7 @@ impl Reservation {
             .with_context(|| format!("give {BRIDGE} the address {GATEWAY}"))?;
         let host_end = format!("veth{container}");
         make_veth(&net, &host_end, container, bridge, self.address)
-            .map_err(explained)
-            .with_context(|| format!("make the cable {host_end}"))?;
+            .with_context(|| Step::Link(host_end.clone()))?;
         Ok(Cable { host_end })
     }
 }
@@ -134,22 +135,21 @@ pub fn configure(address: Option<Ipv4Addr>) -> Result<()> {
     net.add_default_route(GATEWAY).context("add the default route")
 }
 
-/// Warns if packets between containers would be dropped: with br_netfilter they pass the FORWARD chain of
+/// Fails if packets between containers would be dropped: with br_netfilter they pass the FORWARD chain of
 /// iptables, and Docker sets its policy to DROP.
-pub fn warn_of_dropped_packets() {
+pub fn refuse_dropped_packets() -> Result<()> {
     let passes = fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables");
     if !passes.is_ok_and(|value| value.trim() == "1") {
-        return;
+        return Ok(());
     }
     let rules = Command::new("iptables").args(["-S", "FORWARD"]).output();
     let rules = rules.map(|output| output.stdout).unwrap_or_default();
     let rules = String::from_utf8_lossy(&rules);
     if rules.contains("-P FORWARD DROP") && !rules.contains("-i brg0 -o brg0 -j ACCEPT") {
-        log::warn!(
-            "containers cannot reach each other: br_netfilter is loaded, and iptables drops what it is to \
-             forward (as Docker wants it). This lets them: sudo iptables -I FORWARD -i brg0 -o brg0 -j ACCEPT"
-        );
+        let dropped = Known::new("br-netfilter", "containers cannot reach each other");
+        bail!(dropped.remedy("sudo iptables -I FORWARD -i brg0 -o brg0 -j ACCEPT"));
     }
+    Ok(())
 }
 
 /// Waits for the lock that makes choosing an address, connecting and removing one step each. It belongs to
@@ -216,21 +216,8 @@ fn make_bridge(net: &Netlink) -> Result<u32> {
         // The kernel loads the module that a kind of device needs, if it has it.
         LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
     ];
-    net.add_link(bridge).map_err(explained).with_context(|| format!("make the bridge {BRIDGE}"))?;
+    net.add_link(bridge).with_context(|| Step::Link(BRIDGE.into()))?;
     if_nametoindex(BRIDGE).with_context(|| format!("find {BRIDGE}"))
-}
-
-/// Adds to an error why the kernel does not make a device, where that is known, and what to do.
-fn explained(error: io::Error) -> anyhow::Error {
-    let advice = match error.raw_os_error() {
-        Some(libc::EPERM) => {
-            "this root has no CAP_NET_ADMIN for this network namespace; an ordinary user gets one of their \
-             own: run it without root"
-        }
-        Some(libc::EOPNOTSUPP) => "the kernel has no such devices: sudo modprobe -a bridge veth",
-        _ => return error.into(),
-    };
-    anyhow!("{error}: {advice}")
 }
 
 /// Makes a veth pair, with one end on the bridge, and the other in the container's network namespace from

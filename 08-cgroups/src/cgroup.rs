@@ -19,6 +19,7 @@ use cgroups_rs::fs::cgroup::{CGROUP_MODE_DOMAIN_INVALID, CGROUP_MODE_THREADED};
 use cgroups_rs::fs::cgroup::{Cgroup, get_cgroups_relative_paths};
 use cgroups_rs::fs::pid::PidController;
 use cgroups_rs::fs::{Controller, MaxValue, hierarchies};
+use common::cause::Known;
 use common::reexec::Step;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -92,7 +93,10 @@ impl Limit {
             threaded.with_context(|| format!("make {directory} threaded"))?;
         }
         // Where the controller is missing, cgroups-rs would try to create the file.
-        ensure!(self.directory.join("pids.max").exists(), "{directory} has no controller pids");
+        ensure!(
+            self.directory.join("pids.max").exists(),
+            Known::new("no-pids-controller", format!("{directory} has no controller pids"))
+        );
         let limited = pids(cgroup)?.set_pid_max(self.pids_max).map_err(errno);
         limited.with_context(|| format!("set pids.max of {directory} to {}", self.pids_max))?;
         let container = CgroupPid::from(container.as_raw() as u64);
@@ -183,7 +187,7 @@ impl std::fmt::Display for Name {
 fn own_cgroup() -> Result<Cgroup> {
     let paths = get_cgroups_relative_paths().map_err(errno).context("read /proc/self/cgroup")?;
     let root = Cgroup::load(hierarchies::auto(), "");
-    let path = paths.get(if root.v2() { "" } else { "pids" }).with_context(no_pids)?;
+    let path = paths.get(if root.v2() { "" } else { "pids" }).ok_or_else(no_pids)?;
     // In a container a part of the hierarchy can be mounted: then this is where that part begins.
     let path = Path::new(path).strip_prefix(pids(&root)?.base()).unwrap_or(Path::new(path));
     let own = Cgroup::load(hierarchies::auto(), path.strip_prefix("/").unwrap_or(path));
@@ -191,20 +195,27 @@ fn own_cgroup() -> Result<Cgroup> {
     // Under another cgroup namespace's mounts the path leads to some other cgroup, or nowhere.
     ensure!(
         pids(&own)?.tasks().contains(&CgroupPid::from(getpid().as_raw() as u64)),
-        "this process is not in {}, where /proc/self/cgroup says that it is: the cgroups that are mounted are \
-         those of another cgroup namespace",
-        directory.display()
+        Known::new(
+            "cgroup-namespace",
+            format!(
+                "this process is not in {}, where /proc/self/cgroup says that it is",
+                directory.display()
+            )
+        )
     );
     Ok(own)
 }
 
 /// Returns the controller pids of a cgroup.
 fn pids(cgroup: &Cgroup) -> Result<&PidController> {
-    cgroup.controller_of().with_context(no_pids)
+    Ok(cgroup.controller_of().ok_or_else(no_pids)?)
 }
 
-fn no_pids() -> String {
-    "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup".into()
+fn no_pids() -> Known {
+    Known::new(
+        "no-pids-controller",
+        "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup",
+    )
 }
 
 /// Returns the errno of an error of cgroups-rs, which shows only as debug text there, without the path.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use cgroups_rs::fs::MaxValue;
 use clap::Parser;
-use common::check::{check, init_logging};
+use common::check::{check, init_logging, warn};
 use common::reexec::{self, Command, IdMap, Parked, Running, Step};
 use common::rootfs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -113,7 +113,7 @@ fn reserve(args: &Args) -> Result<Option<Reservation>> {
         return Ok(None);
     }
     if getuid().is_root() {
-        cable::warn_of_dropped_packets();
+        warn(cable::refuse_dropped_packets());
     } else {
         enter_network().context("enter a network namespace for the bridge")?;
     }

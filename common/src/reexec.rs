@@ -404,6 +404,8 @@ pub enum Step {
     Execve(PathBuf),
     /// Making this cgroup, or writing to this file of one.
     Cgroup(PathBuf),
+    /// Making this network device.
+    Link(String),
 }
 
 impl fmt::Display for Step {
@@ -418,6 +420,7 @@ impl fmt::Display for Step {
             Step::Prepare(call) => write!(f, "prepare the child: {call:?}"),
             Step::Execve(program) => write!(f, "execute {}", program.display()),
             Step::Cgroup(path) => write!(f, "make a cgroup: {}", path.display()),
+            Step::Link(name) => write!(f, "make the network device {name}"),
         }
     }
 }

@@ -16,8 +16,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{geteuid, mkdtemp};
 
-use crate::check::in_first_user_namespace;
+use crate::cause::Known;
 use crate::signals;
+use crate::situation::in_first_user_namespace;
 
 /// The root directory of a container when the reader names none. It is made when it is missing.
 pub const DEFAULT: &str = "/tmp/busybox";
@@ -40,6 +41,10 @@ pub const DEFAULT: &str = "/tmp/busybox";
 pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
     let is_default = rootfs == Path::new(DEFAULT);
     let rootfs = if is_default { default_rootfs()? } else { rootfs.to_owned() };
+    checked(&rootfs, is_default, mount_points)
+}
+
+fn checked(rootfs: &Path, is_default: bool, mount_points: &[&str]) -> Result<PathBuf> {
     let said = format!("root directory {}", rootfs.display());
     let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
     // Not of what a link leads to. There is none now; one that comes to be is not to be followed.
@@ -53,29 +58,96 @@ pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
     let mount_points = mount_points.iter().map(|mount_point| rootfs.join(mount_point));
     let missing: Vec<_> = mount_points.filter(|directory| !is_directory(directory)).collect();
     let whole = missing.is_empty() && (!is_default || rootfs.join(BIN).join("sh").exists());
+    let not_whole = |what: &str| Known::new("root-not-whole", format!("{said}: {what}"));
     if !whole && is_default {
-        bail!(
-            "{said}: not whole any more. The next start makes a new one: rm -r {}",
-            rootfs.display()
-        );
+        let new = not_whole("not whole any more; when it is gone, the next start makes a new one");
+        bail!(new.remedy(format!("rm -r {}", rootfs.display())));
     }
     let missing: Vec<_> = missing.iter().map(|directory| directory.to_string_lossy()).collect();
-    ensure!(whole, "{said}: a mount point is missing: mkdir {}", missing.join(" "));
-    let flags = statvfs(&rootfs).with_context(|| said.clone())?.flags();
-    ensure!(
-        !flags.contains(FsFlags::ST_NOEXEC),
-        "{said}: nothing can be executed in it, its file system is mounted noexec: \
-         cp -a {} ~/busybox, and then --rootfs ~/busybox",
-        rootfs.display()
-    );
+    let mkdir =
+        || not_whole("a mount point is missing").remedy(format!("mkdir {}", missing.join(" ")));
+    ensure!(whole, mkdir());
+    ensure_executable(&rootfs)?;
     Ok(rootfs)
+}
+
+/// Returns the default root directory that [`prepare`] would take, checked, and whether it is there. When it is
+/// not, it could be made. Makes nothing.
+///
+/// # Errors
+///
+/// Those of [`prepare`].
+pub fn look(mount_points: &[&str]) -> Result<(PathBuf, bool)> {
+    let candidates = default_candidates();
+    let theirs =
+        |path: &&PathBuf| path.symlink_metadata().is_ok_and(|metadata| !is_trusted(metadata.uid()));
+    let Some(candidate) = candidates.iter().find(|path| !theirs(path)) else {
+        return Err(all_taken(&candidates[1]));
+    };
+    if candidate.symlink_metadata().is_ok() {
+        return Ok((checked(candidate, true, mount_points)?, true));
+    }
+    ensure_executable(candidate.parent().unwrap_or(Path::new("/")))?;
+    if find_program("busybox").is_err() {
+        for tool in ESSENTIAL.into_iter().filter(|tool| *tool != "hostname") {
+            find_program(tool).map_err(|error| lacks(tool, &error))?;
+        }
+    }
+    Ok((candidate.clone(), false))
+}
+
+/// Makes a root directory at `target`, which is not there yet: from this host's busybox, or else from its own
+/// shell and tools.
+///
+/// # Errors
+///
+/// There is something at `target`, or it cannot be made.
+pub fn make(target: &Path) -> Result<()> {
+    ensure!(target.symlink_metadata().is_err(), "{}: it is there already", target.display());
+    build(target).with_context(|| format!("make the root directory {}", target.display()))
+}
+
+/// Fails if nothing can be executed in `rootfs`.
+fn ensure_executable(rootfs: &Path) -> Result<()> {
+    let said = format!("root directory {}", rootfs.display());
+    let flags = statvfs(rootfs).with_context(|| said.clone())?.flags();
+    let noexec = || {
+        let said =
+            format!("{said}: nothing can be executed in it: its file system is mounted noexec");
+        Known::new("root-noexec", said).remedy(MAKE_AND_USE)
+    };
+    ensure!(!flags.contains(FsFlags::ST_NOEXEC), noexec());
+    Ok(())
+}
+
+/// Makes a root directory where it can be used, and uses it.
+const MAKE_AND_USE: &str =
+    "cargo doctor root ~/busybox && cargo run -p {package} -- --rootfs ~/busybox";
+
+/// A command that copies a root directory to where it can be used, and uses it.
+fn copy_and_use(rootfs: &Path) -> String {
+    let rootfs = rootfs.display();
+    format!("cp -r {rootfs} ~/busybox && cargo run -p {{package}} -- --rootfs ~/busybox")
+}
+
+/// The default root directory, and the one of this user alone.
+fn default_candidates() -> [PathBuf; 2] {
+    [DEFAULT.into(), format!("{DEFAULT}-{}", outer_uid()).into()]
+}
+
+fn all_taken(of_mine: &Path) -> anyhow::Error {
+    let said = format!(
+        "root directory {}: belongs to another user; name your own with --rootfs",
+        of_mine.display()
+    );
+    Known::new("root-of-another-user", said).remedy(MAKE_AND_USE).into()
 }
 
 /// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that belongs to nobody else; makes it when it
 /// is missing.
 fn default_rootfs() -> Result<PathBuf> {
-    let of_mine = PathBuf::from(format!("{DEFAULT}-{}", outer_uid()));
-    for candidate in [Path::new(DEFAULT), &of_mine] {
+    let [default, of_mine] = &default_candidates();
+    for candidate in [default, of_mine] {
         if candidate.symlink_metadata().is_err() {
             build(candidate)
                 .with_context(|| format!("make the root directory {}", candidate.display()))?;
@@ -91,10 +163,7 @@ fn default_rootfs() -> Result<PathBuf> {
             log::warn!("{DEFAULT} belongs to another user: using {}", of_mine.display());
         }
     }
-    bail!(
-        "root directory {}: belongs to another user; name your own with --rootfs",
-        of_mine.display()
-    );
+    Err(all_taken(of_mine))
 }
 
 /// The caller's user id outside of a user namespace that maps one id, as `cargo rootless` makes it: where
@@ -134,17 +203,16 @@ const OVERFLOW_UID: u32 = 65534;
 fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
     let said = format!("root directory {}", rootfs.display());
     let owner = metadata.uid();
-    ensure!(
-        is_trusted(owner),
-        "{said}: belongs to another user (id {owner}), who could have planted anything: \
-         copy it (cp -r {} ~/busybox) and name the copy with --rootfs",
-        rootfs.display()
-    );
-    ensure!(
-        !is_writable_by_others(metadata),
-        "{said}: writable by other users, who could have planted anything: chmod go-w {}",
-        rootfs.display()
-    );
+    let belongs = || {
+        let said = format!("{said}: belongs to another user (id {owner})");
+        Known::new("root-of-another-user", said).remedy(copy_and_use(rootfs))
+    };
+    ensure!(is_trusted(owner), belongs());
+    let writable = || {
+        let said = format!("{said}: writable by other users");
+        Known::new("root-writable", said).remedy(format!("chmod go-w {}", rootfs.display()))
+    };
+    ensure!(!is_writable_by_others(metadata), writable());
     for parent in rootfs.ancestors().skip(1) {
         let metadata =
             parent.symlink_metadata().with_context(|| format!("{said}: {}", parent.display()))?;
@@ -153,11 +221,13 @@ fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
         let owner = metadata.uid();
         let trusted = is_trusted(owner) || (owner == OVERFLOW_UID && !in_first_user_namespace());
         let sticky = metadata.mode() & 0o1000 != 0;
-        ensure!(
-            metadata.is_dir() && trusted && (sticky || !is_writable_by_others(&metadata)),
-            "{said}: another user can rename it in {}: put it where only you and root can write",
-            parent.display()
-        );
+        let said = format!("{said}: another user can rename it in {}", parent.display());
+        let owned = || Known::new("root-of-another-user", &said).remedy(copy_and_use(rootfs));
+        ensure!(metadata.is_dir() && trusted, owned());
+        let writable = || {
+            Known::new("root-writable", &said).remedy(format!("chmod go-w {}", parent.display()))
+        };
+        ensure!(sticky || !is_writable_by_others(&metadata), writable());
     }
     Ok(())
 }
@@ -310,10 +380,15 @@ fn fill(root: &Path) -> Result<()> {
         match install_tool(root, tool) {
             // The one of them that common distributions lack.
             Err(_) if tool == "hostname" => write_hostname(root)?,
-            installed => installed.with_context(|| format!("a root directory needs {tool}"))?,
+            Err(error) => bail!(lacks(tool, &error)),
+            Ok(()) => {}
         }
     }
     Ok(())
+}
+
+fn lacks(tool: &str, error: &anyhow::Error) -> Known {
+    Known::new("no-busybox", format!("a root directory needs {tool}: {error:#}"))
 }
 
 /// Finds this host's busybox, and asks it for the names of its applets.

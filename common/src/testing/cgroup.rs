@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::{Pid, getpid};
 
 use super::{gets, probe};
+pub use crate::cgroup::{children, tree};
 
 /// The environment variable that tells a test its cgroup.
 pub(super) const VARIABLE: &str = "TEST_CGROUP";
@@ -15,24 +16,6 @@ pub(super) const VARIABLE: &str = "TEST_CGROUP";
 /// Returns the directory of the test's own cgroup; None where it has none.
 pub fn own() -> Option<PathBuf> {
     env::var_os(VARIABLE).map(PathBuf::from)
-}
-
-/// Returns the children of a cgroup.
-pub fn children(cgroup: &Path) -> Vec<PathBuf> {
-    // It may be removed at this moment.
-    let entries = fs::read_dir(cgroup).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
-}
-
-/// Returns a cgroup and all below it, parents before their children.
-pub fn tree(cgroup: &Path) -> Vec<PathBuf> {
-    let mut found = vec![cgroup.to_owned()];
-    let mut next = 0;
-    while let Some(cgroup) = found.get(next) {
-        found.extend(children(cgroup));
-        next += 1;
-    }
-    found
 }
 
 /// Removes a cgroup and all below it.

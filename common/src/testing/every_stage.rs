@@ -15,7 +15,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::snapshot::Snapshot;
 use super::terminal::Terminal;
-use super::{As, Container, Output, Stage, Test, eventually, gets, need, probe};
+use super::{As, Container, Output, Stage, Test, advised, eventually, gets, need, probe};
 use crate::{rootfs, tests};
 
 /// Returns the tests for stage number `stage`.
@@ -512,8 +512,7 @@ fn an_empty_root_directory_is_refused_with_the_command_that_helps(stage: &Stage)
     let line =
         stage.run(["--rootfs", "/tmp/empty"]).refused(&["mount point", "mkdir /tmp/empty/proc"]);
     host.assert_unchanged();
-    let command = &line[line.find("mkdir").unwrap()..];
-    Output::of(Command::new("sh").args(["-c", command])).ok();
+    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
     // Now it has all mount points, and still no shell.
     stage.run(["--rootfs", "/tmp/empty"]).refused(&["/bin/sh", "ENOENT"]);
     host.assert_unchanged();
@@ -787,8 +786,7 @@ fn a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_h
     stage.sh("true").ok();
     fs::remove_file("/tmp/busybox/bin/sh").unwrap();
     let line = stage.sh("true").refused(&["not whole", "rm -r /tmp/busybox"]);
-    let command = &line[line.find("rm -r").unwrap()..];
-    Output::of(Command::new("sh").args(["-c", command])).ok();
+    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
     stage.sh("true").ok();
 }
 

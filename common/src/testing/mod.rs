@@ -11,6 +11,7 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
+//! | `THROW_AWAY_MACHINE` | when set, tests may change what no namespace holds, such as sysctls |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
 //! | `TEST_OWN_ONLY` | when set, a stage is not put through the tests that every stage has to pass |
 
@@ -169,7 +170,7 @@ fn run_in_process(who: As, name: &str) -> Result<Completion, Failed> {
     );
     match output.status.code() {
         Some(0) => Ok(Completion::Completed),
-        Some(code) if code == SKIPPED.into() => skipped(said.trim()),
+        Some(code) if code == i32::from(SKIPPED) => skipped(said.trim()),
         _ => Err(Failed::from(format!("{}\n{said}", output.status))),
     }
 }
@@ -406,6 +407,12 @@ impl Output {
     }
 }
 
+/// Returns the commands that an error advises, without the sudo of those that are root already.
+pub fn advised(line: &str) -> Vec<String> {
+    let commands = line.split('`').skip(1).step_by(2);
+    commands.map(|command| command.replace("sudo ", "")).collect()
+}
+
 /// A status as a shell has it in `$?`.
 fn shell_code(status: process::ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().expect("it has ended"))
@@ -512,8 +519,16 @@ fn install_this(stage: &Stage, name: &str) {
 
 /// Returns the path of `program`, found in `PATH`, or skips the test.
 pub fn need(program: &str) -> PathBuf {
-    let found = env::split_paths(&env::var_os("PATH").unwrap_or_default())
+    find(program).unwrap_or_else(|| skip(&format!("needs the program {program}")))
+}
+
+/// Whether `program` is in `PATH`.
+pub fn has(program: &str) -> bool {
+    find(program).is_some()
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH").unwrap_or_default())
         .map(|directory| directory.join(program))
-        .find(|file| file.is_file());
-    found.unwrap_or_else(|| skip(&format!("needs the program {program}")))
+        .find(|file| file.is_file())
 }

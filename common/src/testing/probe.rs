@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use nix::unistd::Pid;
 
+pub use crate::cgroup::of as cgroup;
+
 /// Reads /proc/`pid`/`file`; nothing when the process has ended.
 pub fn read(pid: Pid, file: &str) -> String {
     let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
@@ -37,27 +39,6 @@ pub fn descriptors(pid: Pid) -> Vec<i32> {
         .collect();
     numbers.sort();
     numbers
-}
-
-/// Returns the directory of a process's cgroup that counts processes: on cgroup v2 its only one, on v1 the one
-/// in the hierarchy of the controller pids. None where no such hierarchy is mounted below /sys/fs/cgroup.
-pub fn cgroup(pid: Pid) -> Option<PathBuf> {
-    let cgroups = read(pid, "cgroup");
-    // hierarchy-ID:controllers:path, where v2 has no controllers: cgroups(7).
-    let path = |controller: &str| {
-        cgroups.lines().find_map(|line| {
-            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-            controllers.split(',').any(|name| name == controller).then_some(path)
-        })
-    };
-    let v2 = PathBuf::from("/sys/fs/cgroup");
-    let (mount_point, path) = if v2.join("cgroup.controllers").exists() {
-        (v2, path("")?)
-    } else {
-        (v2.join("pids"), path("pids")?)
-    };
-    let directory = mount_point.join(path.trim_start_matches('/'));
-    directory.join("cgroup.procs").exists().then_some(directory)
 }
 
 /// Returns the mounts that a process sees, as `source target type`.

@@ -1,0 +1,59 @@
+//! The cgroup that a process is in, and those below: cgroups(7).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Pid;
+
+/// Returns the directory of a process's cgroup that counts processes: on cgroup v2 its only one, on v1 the one
+/// in the hierarchy of the controller pids. None where no such hierarchy is mounted below /sys/fs/cgroup.
+pub fn of(pid: Pid) -> Option<PathBuf> {
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    // hierarchy-ID:controllers:path, where v2 has no controllers: cgroups(7).
+    let path = |controller: &str| {
+        cgroups.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            controllers.split(',').any(|name| name == controller).then_some(path)
+        })
+    };
+    let v2 = PathBuf::from("/sys/fs/cgroup");
+    let (mount_point, path) = if v2.join("cgroup.controllers").exists() {
+        (v2, path("")?)
+    } else {
+        (v2.join("pids"), path("pids")?)
+    };
+    // In a container a part of the hierarchy can be mounted: then this is where that part begins.
+    let root = mounted_part(&mount_point);
+    let path = Path::new(path).strip_prefix(root).unwrap_or(Path::new(path));
+    let directory = mount_point.join(path.strip_prefix("/").unwrap_or(path));
+    directory.join("cgroup.procs").exists().then_some(directory)
+}
+
+/// Returns which directory of its file system is mounted at `mount_point`: proc_pid_mountinfo(5).
+fn mounted_part(mount_point: &Path) -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let part = mounts.lines().rev().find_map(|line| {
+        let mut columns = line.split(' ').skip(3);
+        let root = columns.next()?;
+        (Path::new(columns.next()?) == mount_point).then(|| PathBuf::from(root))
+    });
+    part.unwrap_or("/".into())
+}
+
+/// Returns the children of a cgroup.
+pub fn children(cgroup: &Path) -> Vec<PathBuf> {
+    // It may be removed at this moment.
+    let entries = fs::read_dir(cgroup).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Returns a cgroup and all below it, parents before their children.
+pub fn tree(cgroup: &Path) -> Vec<PathBuf> {
+    let mut found = vec![cgroup.to_owned()];
+    let mut next = 0;
+    while let Some(cgroup) = found.get(next) {
+        found.extend(children(cgroup));
+        next += 1;
+    }
+    found
+}
