@@ -1,16 +1,14 @@
 //! Runs candidates in turns, and keeps what each run took.
 
-use std::env;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
 
 use crate::report::{Report, Row};
@@ -95,10 +93,10 @@ impl Candidate {
     }
 
     /// Returns the largest memory of one of its processes, in KiB.
-    fn peak(&self) -> Result<Option<u64>> {
+    fn peak(&self, small: &Path) -> Result<Option<u64>> {
         let Way::Program(command) = &self.way else { return Ok(None) };
-        let mut small = Command::new("/proc/self/exe");
-        small.arg0(PEAK).arg(command.get_program()).args(command.get_args());
+        let mut small = Command::new(small);
+        small.arg(command.get_program()).args(command.get_args());
         let output = small.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         Ok(Some(said.trim().parse().with_context(|| format!("the peak memory of {}", self.name))?))
@@ -118,22 +116,6 @@ fn wait(pid: Pid) -> Result<(i32, Duration)> {
         Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
     };
     Ok((status, time(usage.ru_utime) + time(usage.ru_stime)))
-}
-
-/// The name of this program when it runs another for [`peak`].
-pub const PEAK: &str = "peak";
-
-/// Runs the program on the command line, and says how much memory the largest of its processes had.
-///
-/// A process counts as its own what it had in memory before execve(2), which was its parent's. So its parent
-/// should be small.
-pub fn peak() -> Result<ExitCode> {
-    let mut args = env::args_os().skip(1);
-    let mut command = Command::new(args.next().context("usage")?);
-    let status = command.args(args).stdout(Stdio::null()).status()?;
-    ensure!(status.success(), "{status}");
-    println!("{}", getrusage(UsageWho::RUSAGE_CHILDREN).context("getrusage")?.max_rss());
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs all candidates, one after the other, `rounds` times, and adds a row for each to the report.
@@ -167,7 +149,7 @@ pub fn take_turns(
     }
     progress.finish_and_clear();
     for mut candidate in able {
-        let peak = candidate.peak()?;
+        let peak = candidate.peak(report.small())?;
         (candidate.clean_up)();
         candidate.walls.sort();
         candidate.cpus.sort();

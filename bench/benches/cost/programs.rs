@@ -29,8 +29,9 @@ pub const BUILDS: [&str; 3] = ["default", "static", "musl"];
 /// The programs in [`PROGRAMS`] that rustc compiles as they are: what a start costs at the least.
 const SMALL: [&str; 2] = ["empty", "nothing"];
 
-/// A program of this package.
+/// The programs of this package.
 pub const ONCE_OR_TWICE: &str = "once-or-twice";
+pub const PEAK: &str = "peak";
 
 /// Where the programs are, below `target/bench`.
 const PROGRAMS: &str = "programs";
@@ -110,7 +111,7 @@ pub fn build(out: &Path, quick: bool) -> Result<()> {
         directory.push(if quick { "debug" } else { "release" });
         let to = all.join(build);
         fs::create_dir_all(&to).context("mkdir")?;
-        for program in STAGES.map(|(program, _)| program).into_iter().chain([ONCE_OR_TWICE]) {
+        for program in STAGES.map(|(program, _)| program).into_iter().chain([ONCE_OR_TWICE, PEAK]) {
             let copied = fs::copy(directory.join(program), to.join(program));
             copied.with_context(|| format!("copy {program}"))?;
         }
@@ -182,6 +183,12 @@ impl Programs {
     pub fn all(&self, program: &str) -> Vec<(&'static str, PathBuf)> {
         let path = |build| (build, self.0.join(build).join(program));
         BUILDS.into_iter().map(path).filter(|(_, path)| path.exists()).collect()
+    }
+
+    /// The build of `program` that takes the least memory.
+    pub fn smallest(&self, program: &str) -> Result<PathBuf> {
+        let (_, path) = self.all(program).pop().with_context(|| format!("no program {program}"))?;
+        Ok(path)
     }
 
     /// The default build of `program`.

@@ -1,6 +1,7 @@
 //! The tables on the terminal, and as CSV, Markdown and SVG for the book.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -51,6 +52,7 @@ pub struct Row {
 /// What has been measured.
 pub struct Report {
     rounds: usize,
+    small: PathBuf,
     rows: Vec<Row>,
     left_out: Vec<String>,
 }
@@ -61,9 +63,14 @@ fn ms(time: Duration) -> String {
 }
 
 impl Report {
-    /// Returns an empty report of so many rounds.
-    pub fn new(rounds: usize) -> Report {
-        Report { rounds, rows: Vec::new(), left_out: Vec::new() }
+    /// Returns an empty report of so many rounds. `small` is the program that finds out peak memory.
+    pub fn new(rounds: usize, small: PathBuf) -> Report {
+        Report { rounds, small, rows: Vec::new(), left_out: Vec::new() }
+    }
+
+    /// The program that finds out peak memory.
+    pub fn small(&self) -> &Path {
+        &self.small
     }
 
     /// Adds a row.
