@@ -23,6 +23,9 @@ pub const STAGES: [(&str, &str); 8] = [
     ("08-cgroups", "cgroups"),
 ];
 
+/// Those of them that are built in every way. The others are linked in the same ways, and take as long to build.
+const IN_EVERY_BUILD: [(&str, &str); 2] = [STAGES[4], STAGES[5]];
+
 /// The ways to link a program, by their names in the tables.
 pub const BUILDS: [&str; 3] = ["default", "static", "musl"];
 
@@ -86,52 +89,59 @@ pub fn build(out: &Path, quick: bool) -> Result<()> {
             }
             _ => Some(target("musl")),
         };
-        let flags = match build {
-            "default" => "",
-            // Not even a relocation is left to do at the start.
-            _ => "-C target-feature=+crt-static -C relocation-model=static",
-        };
-        let built = match &target {
-            None => target_dir()?,
-            Some(_) => out.join("build"),
-        };
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.current_dir(workspace()).args(["build", "--bins", "-p", "bench"]);
-        cargo.args(STAGES.iter().flat_map(|(_, package)| ["-p", package]));
-        cargo.arg("--target-dir").arg(&built);
-        let mut directory = built;
-        if let Some(target) = &target {
-            cargo.args(["--target", target]).env("RUSTFLAGS", flags);
-            directory.push(target);
-        }
-        if !quick {
-            cargo.arg("--release");
-        }
-        succeed(&mut cargo)?;
-        directory.push(if quick { "debug" } else { "release" });
         let to = all.join(build);
         fs::create_dir_all(&to).context("mkdir")?;
-        for program in STAGES.map(|(program, _)| program).into_iter().chain([ONCE_OR_TWICE, PEAK]) {
-            let copied = fs::copy(directory.join(program), to.join(program));
-            copied.with_context(|| format!("copy {program}"))?;
-        }
-        for program in SMALL {
-            let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()));
-            rustc.arg("-O").arg("-o").arg(to.join(program)).args(flags.split_whitespace());
-            rustc.args(target.iter().flat_map(|target| ["--target", target]));
-            rustc.args(["-C", "panic=abort", "-C", "strip=symbols"]);
-            if let Some(linker) = target.as_deref().and_then(linker) {
-                rustc.arg("-C").arg(linker);
-            }
-            if program == "nothing" {
-                rustc.args(["-C", "link-args=-nostartfiles -nostdlib -static"]);
-                rustc.args(["-C", "relocation-model=static"]);
-            }
-            let source = format!("bench/programs/{program}.rs");
-            succeed(rustc.arg(workspace().join(source)))?;
-        }
+        build_stages(target.as_deref(), out, quick, &to)?;
+        SMALL.iter().try_for_each(|program| compile(program, target.as_deref(), &to))?;
     }
     Ok(())
+}
+
+/// How to link statically. Not even a relocation is left to do at the start.
+const STATIC: [&str; 4] = ["-C", "target-feature=+crt-static", "-C", "relocation-model=static"];
+
+/// Builds the stages, and this package's programs, and copies them to `to`; statically with a `target`.
+fn build_stages(target: Option<&str>, out: &Path, quick: bool, to: &Path) -> Result<()> {
+    let stages = if target.is_none() { &STAGES[..] } else { &IN_EVERY_BUILD };
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.current_dir(workspace()).args(["build", "--bins", "-p", "bench"]);
+    cargo.args(stages.iter().flat_map(|(_, package)| ["-p", package]));
+    if !quick {
+        cargo.arg("--release");
+    }
+    let mut built = target_dir()?;
+    if let Some(target) = target {
+        // Apart: other flags would have everything built anew each time.
+        built = out.join("build");
+        cargo.args(["--target", target]).env("RUSTFLAGS", STATIC.join(" "));
+    }
+    succeed(cargo.arg("--target-dir").arg(&built))?;
+    built.extend(target);
+    built.push(if quick { "debug" } else { "release" });
+    let stages = stages.iter().map(|(program, _)| *program);
+    for program in stages.chain([ONCE_OR_TWICE, PEAK]) {
+        let copied = fs::copy(built.join(program), to.join(program));
+        copied.with_context(|| format!("copy {program}"))?;
+    }
+    Ok(())
+}
+
+/// Compiles one of the programs that have no crates to `to`; statically with a `target`.
+fn compile(program: &str, target: Option<&str>, to: &Path) -> Result<()> {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()));
+    rustc.args(["-O", "-C", "panic=abort", "-C", "strip=symbols"]);
+    if let Some(target) = target {
+        rustc.args(["--target", target]).args(STATIC);
+        if let Some(linker) = linker(target) {
+            rustc.arg("-C").arg(linker);
+        }
+    }
+    if program == "nothing" {
+        rustc.args(["-C", "link-args=-nostartfiles -nostdlib -static"]);
+        rustc.args(["-C", "relocation-model=static"]);
+    }
+    let source = workspace().join(format!("bench/programs/{program}.rs"));
+    succeed(rustc.arg("-o").arg(to.join(program)).arg(source))
 }
 
 /// The linker that Cargo has been told to use for a target, as an option for rustc.
