@@ -1,18 +1,16 @@
 //! What it costs to connect a container, beside what the kernel charges for it.
 //!
-//! Two ways, one after the other, again and again, on one bridge: `cable.rs` as the stage calls it, and a bare
+//! Two ways, one after the other, again and again, on one bridge: `cable.rs` as stage 06 calls it, and a bare
 //! program that knows what it can know beforehand, and sends the messages that cannot be done without. Measured
 //! is the launcher's part, and the container's.
-//!
-//! `cargo bench -p network` (no root: the bridge is in a network namespace of this program).
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use common::check::{check, init_logging};
 use common::reexec::{self, IdMap, Parked};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
@@ -27,61 +25,60 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
-use nix::mount::{MsFlags, mount};
 use nix::net::if_::if_nametoindex;
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{Pid, getgid, getpid, getuid};
-#[allow(dead_code)]
-#[path = "../src/cable.rs"]
-mod cable;
+use nix::sched::CloneFlags;
+use nix::unistd::{Pid, getgid, getuid};
 
-/// Runs of each way.
-const RUNS: usize = 200;
+use crate::measure::{Candidate, Way, take_turns};
+use crate::report::Report;
+
+#[allow(dead_code)]
+#[path = "../../../06-network/src/cable.rs"]
+mod cable;
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 1);
 
 /// The container's address in all runs but the keeper's.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 200);
 
+/// The host's end of a cable that is made with bare messages.
+pub const BARE: &str = "veth-bare";
+
 /// Where the container's part leaves its time, in nanoseconds. On a tmpfs of this program's own.
 const TIME: &str = "/tmp/time";
 
-fn main() -> ExitCode {
-    init_logging();
-    let ways: [(&str, reexec::Entrypoint<()>); 3] = [
-        ("keeper", |_| Ok(ExitCode::SUCCESS)),
-        ("bare", |_| timed(configure_bare)),
-        ("cable", |_| timed(|| cable::configure(Some(ADDRESS)))),
-    ];
-    check(reexec::dispatch(&(), &ways, compare))
+/// The life of a container that keeps the bridge.
+pub fn empty() -> Result<ExitCode> {
+    Ok(ExitCode::SUCCESS)
 }
 
-fn compare(_: &()) -> Result<ExitCode> {
-    enter_namespaces()?;
-    // Keeps the bridge.
-    let keeper = container("keeper")?;
+/// The life of a container that configures its network with bare messages.
+pub fn bare() -> Result<ExitCode> {
+    timed(configure_bare)
+}
+
+/// The life of a container that configures its network as stage 06 does.
+pub fn cable() -> Result<ExitCode> {
+    timed(|| cable::configure(Some(ADDRESS)))
+}
+
+/// Measures both ways.
+pub fn measure(rounds: usize, report: &mut Report) -> Result<()> {
+    let keeper = container("empty", CloneFlags::CLONE_NEWNET)?;
     let _cable = cable::reserve(None)?.connect(keeper.pid())?;
-    let bridge = if_nametoindex("brg0").context("the bridge")?;
-    let mut times = [const { Vec::new() }; 2];
-    for _ in 0..RUNS {
-        times[0].push(measure("bare", |pid| make_veth_bare(pid, bridge))?);
-        times[1]
-            .push(measure("cable", |pid| cable::reserve(Some(ADDRESS))?.connect(pid).map(drop))?);
-    }
-    let medians = times.map(|times| {
-        [0, 1].map(|part| {
-            let mut times: Vec<_> = times.iter().map(|parts| parts[part]).collect();
-            times.sort();
-            times[RUNS / 2].as_secs_f64() * 1000.0
-        })
-    });
-    println!("medians of {RUNS} runs, ms   launcher  container  both");
-    for (name, [launcher, container]) in ["bare netlink", "cable.rs"].iter().zip(medians) {
-        println!("{name:26} {launcher:10.2} {container:10.2} {:5.2}", launcher + container);
-    }
-    let [bare, cable] = medians.map(|parts| parts.iter().sum::<f64>());
-    println!("ratio {:48.2}", cable / bare);
-    Ok(ExitCode::SUCCESS)
+    let bridge = bridge()?;
+    let bare = move || time("bare", |pid| make_veth_bare(pid, bridge));
+    let ours = || time("cable", |pid| cable::reserve(Some(ADDRESS))?.connect(pid).map(drop));
+    let candidates = vec![
+        Candidate::new("06", "bare netlink", "", Way::Timed(Box::new(bare))),
+        Candidate::new("06", "cable.rs", "", Way::Timed(Box::new(ours))),
+    ];
+    take_turns("network", candidates, rounds, report)
+}
+
+/// Returns the index of the bridge that a running container of stage 06 keeps.
+pub fn bridge() -> Result<u32> {
+    if_nametoindex("brg0").context("the bridge")
 }
 
 /// Leaves the time that `configure` takes in [`TIME`].
@@ -92,54 +89,54 @@ fn timed(configure: impl Fn() -> Result<()>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Moves this process into user, network and mount namespaces of its own.
-fn enter_namespaces() -> Result<()> {
-    let [uid, gid] = one_id_each(getuid().as_raw(), getgid().as_raw());
-    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
-    unshare(flags).context("unshare")?;
-    reexec::write_id_maps(getpid(), &[uid], &[gid])?;
-    mount(Some("tmp"), "/tmp", Some("tmpfs"), MsFlags::empty(), None::<&str>).context("mount /tmp")
-}
-
 fn one_id_each(uid: u32, gid: u32) -> [IdMap; 2] {
     [uid, gid].map(|id| IdMap { container_id: id, host_id: id, size: 1 })
 }
 
-/// Starts a child in new user and network namespaces, which will go on with the function `way`.
-fn container(way: &str) -> Result<Parked> {
+/// Starts a child in a new user namespace and those of `flags`, which will go on with the function `way`.
+pub fn container(way: &str, flags: CloneFlags) -> Result<Parked> {
     let mut ids = one_id_each(getuid().as_raw(), getgid().as_raw());
     for id in &mut ids {
         id.container_id = 0;
     }
     reexec::command(way)
         .cloneflag(CloneFlags::CLONE_NEWUSER)
-        .cloneflag(CloneFlags::CLONE_NEWNET)
+        .cloneflag(flags)
         .uid_mappings(&ids[..1])
         .gid_mappings(&ids[1..])
         .start()
 }
 
-/// Measures `connect`, from outside of a container, and what the function `way` does inside of it.
-fn measure(way: &str, connect: impl Fn(Pid) -> Result<()>) -> Result<[Duration; 2]> {
-    let parked = container(way)?;
+/// Returns what `connect` takes, from outside of a container, and what the function `way` takes inside of it.
+fn time(way: &str, connect: impl Fn(Pid) -> Result<()>) -> Result<Duration> {
+    let parked = container(way, CloneFlags::CLONE_NEWNET)?;
     let pid = parked.pid();
     let start = Instant::now();
     connect(pid)?;
     let outside = start.elapsed();
     parked.release()?.wait()?;
-    let inside = fs::read_to_string(TIME).context("the time")?.parse().context("the time")?;
+    let inside: u64 = fs::read_to_string(TIME).context("the time")?.parse().context("the time")?;
     fs::remove_file(TIME).context("remove the time")?;
-    // The kernel removes a cable some time after its container. The next one needs the address now.
-    if let Ok(index) = if_nametoindex(format!("veth{pid}").as_str()) {
+    for device in [format!("veth{pid}"), BARE.into()] {
+        remove(&device);
+    }
+    Ok(outside + Duration::from_nanos(inside))
+}
+
+/// Removes a device, and waits until it is gone. (The kernel removes a cable some time after its container, and
+/// is slow in the meantime.)
+pub fn remove(device: &str) {
+    while let Ok(index) = if_nametoindex(device) {
         let mut message = LinkMessage::default();
         message.header.index = index;
         // Too late where the kernel was faster.
-        let _ = Bare::new()?.send(RouteNetlinkMessage::DelLink(message), 0);
+        let _ = Bare::new().and_then(|net| net.send(RouteNetlinkMessage::DelLink(message), 0));
+        thread::yield_now();
     }
-    Ok([outside, Duration::from_nanos(inside)])
 }
 
-fn make_veth_bare(container: Pid, bridge: u32) -> Result<()> {
+/// Makes a veth pair, with one end on the bridge, and the other in the container.
+pub fn make_veth_bare(container: Pid, bridge: u32) -> Result<()> {
     let mut end = LinkMessage::default();
     end.attributes = vec![
         LinkAttribute::IfName("veth1".into()),
@@ -147,7 +144,7 @@ fn make_veth_bare(container: Pid, bridge: u32) -> Result<()> {
     ];
     let mut pair = up(0);
     pair.attributes = vec![
-        LinkAttribute::IfName(format!("veth{container}")),
+        LinkAttribute::IfName(BARE.into()),
         LinkAttribute::Controller(bridge),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
@@ -157,7 +154,41 @@ fn make_veth_bare(container: Pid, bridge: u32) -> Result<()> {
     Bare::new()?.make(RouteNetlinkMessage::NewLink(pair))
 }
 
-fn configure_bare() -> Result<()> {
+/// Returns what it takes to make a veth pair that has one end in a container: made there at once, or `moved`.
+pub fn time_veth(moved: bool) -> Result<Duration> {
+    let container = container("empty", CloneFlags::CLONE_NEWNET)?;
+    let pid = container.pid();
+    let net = Bare::new()?;
+    let there = LinkAttribute::NetNsPid(pid.as_raw() as u32);
+    let mut end = LinkMessage::default();
+    end.attributes = vec![LinkAttribute::IfName("veth1".into())];
+    if !moved {
+        end.attributes.push(there.clone());
+    }
+    let mut pair = LinkMessage::default();
+    pair.attributes = vec![
+        LinkAttribute::IfName(BARE.into()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end))),
+        ]),
+    ];
+    let start = Instant::now();
+    net.make(RouteNetlinkMessage::NewLink(pair))?;
+    if moved {
+        let mut end = LinkMessage::default();
+        end.header.index = if_nametoindex("veth1").context("veth1")?;
+        end.attributes = vec![there];
+        net.send(RouteNetlinkMessage::NewLink(end), 0)?;
+    }
+    let time = start.elapsed();
+    container.release()?.wait()?;
+    remove(BARE);
+    Ok(time)
+}
+
+/// Sets up the network of the container that this process is in.
+pub fn configure_bare() -> Result<()> {
     let net = Bare::new()?;
     // The loopback is the first device of every network namespace. Of the other only the name is known.
     let end = if_nametoindex("veth1").context("veth1")?;
