@@ -1,4 +1,5 @@
-//! What the doctor says of stage 08, in a cgroup of its own.
+//! What the doctor says of stage 08, and of what has changed on the host: in a cgroup of its own, where no
+//! other program makes any.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -16,12 +17,14 @@ fn main() -> ExitCode {
             with_a_cgroup_of_ones_own_all_stages_run,
             the_cgroups_are_as_before,
             a_cgroup_that_is_left_is_named_with_the_command_that_removes_it,
+            nothing_has_changed_since_a_moment_ago,
         ],
         &[As::Root] => [
             a_cgroup_of_somebody_else_is_told,
             read_only_cgroups_can_be_made_writable,
             cgroups_that_are_not_mounted_can_be,
             another_cgroup_namespace_is_told,
+            what_a_comparison_advises_undoes_all_changes,
         ],
     ];
     testing::main(8, env!("CARGO_BIN_EXE_doctor"), tests)
@@ -97,4 +100,62 @@ fn another_cgroup_namespace_is_told(stage: &Stage) {
     report.assert_cause("08-cgroups", title, &["/proc/self/cgroup", "outside"]);
     assert!(report.commands().is_empty(), "{}", report.text);
     Report::now(stage).assert_states(&[("08-cgroups", "ready")]);
+}
+
+fn nothing_has_changed_since_a_moment_ago(stage: &Stage) {
+    assert_eq!(stage.run(["snapshot", "/tmp/file"]).code, 0);
+    assert_eq!(stage.run(["compare", "/tmp/file"]).ok(), "Nothing has changed.\n");
+}
+
+/// What a stage, or an exercise, could leave behind.
+const CHANGES: &str = "
+    hostname changed
+    mkdir '/mnt/with space' /mnt/gone.new
+    mount -t tmpfs new /mnt/gone.new; mount -t tmpfs on '/mnt/with space'
+    mkdir '/mnt/with space/below'; mount -t tmpfs below '/mnt/with space/below'
+    umount /mnt/gone
+    mount -o remount,bind,nodev /mnt/kept; mount --make-private /mnt/shared
+    ip link add brg0 type bridge; ip addr add 10.10.10.1/24 dev brg0; ip link set brg0 up
+    ip addr del 10.3.0.1/24 dev lo; ip addr add 10.4.0.1/24 dev lo
+    ip route add 10.5.0.0/16 dev lo; ip route del 10.6.0.0/16
+    ip link set old up
+    ipcmk -Q; ipcmk -S 1; ipcmk -M 1";
+
+/// What nft(8) has, where it is there.
+const RULES: &str = "
+    nft add table ip new; nft add chain ip new c; nft add rule ip new c accept
+    nft add rule ip kept c drop; nft add chain ip kept d; nft add rule ip kept d accept";
+
+fn what_a_comparison_advises_undoes_all_changes(stage: &Stage) {
+    let has_nft = testing::has("nft");
+    sh(
+        stage,
+        "mount -t tmpfs scratch /mnt; mkdir /mnt/gone /mnt/kept /mnt/shared
+         mount -t tmpfs -o nosuid gone /mnt/gone; mount -t tmpfs kept /mnt/kept
+         mount -t tmpfs shared /mnt/shared; ip link set lo up; ip addr add 10.3.0.1/24 dev lo
+         ip route add 10.6.0.0/16 dev lo; ip link add old type bridge",
+    );
+    if has_nft {
+        sh(stage, "nft add table ip kept; nft add chain ip kept c");
+    }
+    stage.run(["snapshot", "/tmp/file"]).ok();
+    let host = Snapshot::take();
+    sh(stage, CHANGES);
+    if has_nft {
+        sh(stage, RULES);
+    }
+    let compared = stage.run(["compare", "/tmp/file"]);
+    assert_eq!(compared.code, 1);
+    for line in compared.stdout.lines().filter_map(|line| line.strip_prefix("    ")) {
+        sh(stage, line);
+    }
+    // What is mounted anew has another number.
+    let left = stage.run(["compare", "/tmp/file"]).stdout;
+    let changes = left.lines().filter(|line| line.starts_with(['+', '-']));
+    let other = changes.filter(|line| !line[2..].starts_with("mount: "));
+    assert_eq!(other.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", compared.stdout);
+    let changes = host.changes();
+    assert!(changes.new.iter().all(|(_, line)| line.contains(" /mnt/")), "{changes}");
+    sh(stage, "grep -q '^gone /mnt/gone tmpfs rw,nosuid,' /proc/mounts");
+    assert!(!sh(stage, "cat /proc/mounts").contains("below"));
 }

@@ -37,7 +37,6 @@ fn main() -> ExitCode {
             a_root_directory_is_made_where_there_is_none_and_nowhere_else,
             a_profile_for_apparmor_names_the_programs_of_this_folder,
             a_snapshot_that_cannot_be_read_is_refused,
-            nothing_has_changed_since_a_moment_ago,
         ],
         &[As::Root, As::Rootless] => [
             without_busybox_the_hosts_own_programs_are_told,
@@ -54,7 +53,6 @@ fn main() -> ExitCode {
             two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
             a_host_that_drops_what_it_forwards_can_accept_it,
-            what_a_comparison_advises_undoes_all_changes,
         ],
         &[As::User] => [a_limit_of_processes_is_told, what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
     ];
@@ -427,11 +425,6 @@ fn a_snapshot_that_cannot_be_read_is_refused(stage: &Stage) {
     assert_eq!(stage.run(["compare"]).code, 2);
 }
 
-fn nothing_has_changed_since_a_moment_ago(stage: &Stage) {
-    assert_eq!(stage.run(["snapshot", "/tmp/file"]).code, 0);
-    assert_eq!(stage.run(["compare", "/tmp/file"]).ok(), "Nothing has changed.\n");
-}
-
 fn what_an_ordinary_user_cannot_read_is_named(stage: &Stage) {
     let output = stage.run(["snapshot", "/tmp/file"]);
     assert_eq!(output.stderr, "not readable, and so not compared: nft rules\n");
@@ -453,57 +446,4 @@ fn the_readme_shows_a_table(stage: &Stage) {
     for row in rows {
         assert!(report.text.lines().any(|line| line == row), "{row:?} is not in {}", report.text);
     }
-}
-
-/// What a stage, or an exercise, could leave behind.
-const CHANGES: &str = "
-    hostname changed
-    mkdir '/mnt/with space' /mnt/gone.new
-    mount -t tmpfs new /mnt/gone.new; mount -t tmpfs on '/mnt/with space'
-    mkdir '/mnt/with space/below'; mount -t tmpfs below '/mnt/with space/below'
-    umount /mnt/gone
-    mount -o remount,bind,nodev /mnt/kept; mount --make-private /mnt/shared
-    ip link add brg0 type bridge; ip addr add 10.10.10.1/24 dev brg0; ip link set brg0 up
-    ip addr del 10.3.0.1/24 dev lo; ip addr add 10.4.0.1/24 dev lo
-    ip route add 10.5.0.0/16 dev lo; ip route del 10.6.0.0/16
-    ip link set old up
-    ipcmk -Q; ipcmk -S 1; ipcmk -M 1";
-
-/// What nft(8) has, where it is there.
-const RULES: &str = "
-    nft add table ip new; nft add chain ip new c; nft add rule ip new c accept
-    nft add rule ip kept c drop; nft add chain ip kept d; nft add rule ip kept d accept";
-
-fn what_a_comparison_advises_undoes_all_changes(stage: &Stage) {
-    let has_nft = testing::has("nft");
-    sh(
-        stage,
-        "mount -t tmpfs scratch /mnt; mkdir /mnt/gone /mnt/kept /mnt/shared
-         mount -t tmpfs -o nosuid gone /mnt/gone; mount -t tmpfs kept /mnt/kept
-         mount -t tmpfs shared /mnt/shared; ip link set lo up; ip addr add 10.3.0.1/24 dev lo
-         ip route add 10.6.0.0/16 dev lo; ip link add old type bridge",
-    );
-    if has_nft {
-        sh(stage, "nft add table ip kept; nft add chain ip kept c");
-    }
-    stage.run(["snapshot", "/tmp/file"]).ok();
-    let host = Snapshot::take();
-    sh(stage, CHANGES);
-    if has_nft {
-        sh(stage, RULES);
-    }
-    let compared = stage.run(["compare", "/tmp/file"]);
-    assert_eq!(compared.code, 1);
-    for line in compared.stdout.lines().filter_map(|line| line.strip_prefix("    ")) {
-        sh(stage, line);
-    }
-    // What is mounted anew has another number.
-    let left = stage.run(["compare", "/tmp/file"]).stdout;
-    let changes = left.lines().filter(|line| line.starts_with(['+', '-']));
-    let other = changes.filter(|line| !line[2..].starts_with("mount: "));
-    assert_eq!(other.collect::<Vec<_>>(), Vec::<&str>::new(), "{}", compared.stdout);
-    let changes = host.changes();
-    assert!(changes.new.iter().all(|(_, line)| line.contains(" /mnt/")), "{changes}");
-    sh(stage, "grep -q '^gone /mnt/gone tmpfs rw,nosuid,' /proc/mounts");
-    assert!(!sh(stage, "cat /proc/mounts").contains("below"));
 }
