@@ -51,7 +51,7 @@ impl Candidate {
         }
     }
 
-    /// Sets what is to be called after each run, and is not measured.
+    /// Sets what is to be called after each run, to have the host as it was. It is measured, too.
     pub fn clean_up(mut self, clean_up: fn()) -> Candidate {
         self.clean_up = clean_up;
         self
@@ -69,7 +69,6 @@ impl Candidate {
         } else {
             self.run()?;
         }
-        (self.clean_up)();
         Ok(())
     }
 
@@ -85,6 +84,7 @@ impl Candidate {
             }
         };
         let (status, cpu) = wait(pid)?;
+        (self.clean_up)();
         let wall = start.elapsed();
         ensure!(status == 0, "{} {} has failed: wait status {status:#x}", self.group, self.name);
         self.walls.push(wall);
@@ -143,14 +143,12 @@ pub fn take_turns(
     for _ in 0..rounds {
         for candidate in &mut able {
             candidate.run()?;
-            (candidate.clean_up)();
             progress.inc(1);
         }
     }
     progress.finish_and_clear();
     for mut candidate in able {
         let peak = candidate.peak(report.small())?;
-        (candidate.clean_up)();
         candidate.walls.sort();
         candidate.cpus.sort();
         report.add(Row {

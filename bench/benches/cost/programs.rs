@@ -129,7 +129,7 @@ fn build_stages(target: Option<&str>, out: &Path, quick: bool, to: &Path) -> Res
 /// Compiles one of the programs that have no crates to `to`; statically with a `target`.
 fn compile(program: &str, target: Option<&str>, to: &Path) -> Result<()> {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()));
-    rustc.args(["-O", "-C", "panic=abort", "-C", "strip=symbols"]);
+    rustc.args(["-O", "-C", "strip=symbols"]);
     if let Some(target) = target {
         rustc.args(["--target", target]).args(STATIC);
         if let Some(linker) = linker(target) {
@@ -138,7 +138,7 @@ fn compile(program: &str, target: Option<&str>, to: &Path) -> Result<()> {
     }
     if program == "nothing" {
         rustc.args(["-C", "link-args=-nostartfiles -nostdlib -static"]);
-        rustc.args(["-C", "relocation-model=static"]);
+        rustc.args(["-C", "relocation-model=static", "-C", "panic=abort"]);
     }
     let source = workspace().join(format!("bench/programs/{program}.rs"));
     succeed(rustc.arg("-o").arg(to.join(program)).arg(source))
