@@ -18,6 +18,7 @@
 pub mod cgroup;
 pub mod escape;
 pub mod every_stage;
+pub mod exercise;
 pub mod probe;
 pub mod queues;
 pub mod snapshot;
