@@ -83,12 +83,17 @@ impl Block {
                 "other" => block.other = true,
                 "v1" => block.cgroups = Some(Version::V1),
                 "v2" => block.cgroups = Some(Version::V2),
-                _ => bail!("console blocks can be `other`, `v1`, `v2` and `no-run: REASON`, not `{flag}`"),
+                _ => bail!(
+                    "console blocks can be `other`, `v1`, `v2` and `no-run: REASON`, not `{flag}`"
+                ),
             }
         }
         if let Some(reason) = reason {
             let reason = reason.strip_prefix(':').unwrap_or_default().trim();
-            ensure!(!reason.is_empty(), "a console block with no-run has its reason: `no-run: REASON`");
+            ensure!(
+                !reason.is_empty(),
+                "a console block with no-run has its reason: `no-run: REASON`"
+            );
             block.no_run = Some(reason.to_owned());
         }
         Ok(Some(block))
@@ -108,7 +113,7 @@ impl Block {
         if !labels.is_empty() {
             let _ = writeln!(html, "<figcaption>{}</figcaption>", escape(&labels.join(", ")));
         }
-        html.push_str("<pre><code class=\"language-console nohighlight\">");
+        html.push_str("<pre><code class=\"nohighlight\">");
         for step in &self.steps {
             match &step.input {
                 Input::Nothing => {}
@@ -184,7 +189,8 @@ fn steps(text: &str) -> Result<Vec<Step>> {
 /// Finds the console blocks of a chapter.
 pub fn blocks(chapter: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
-    for (event, range) in new_cmark_parser(chapter, &MarkdownOptions::default()).into_offset_iter() {
+    for (event, range) in new_cmark_parser(chapter, &MarkdownOptions::default()).into_offset_iter()
+    {
         if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = event {
             let text = body(&chapter[range.clone()]);
             let line = chapter[..range.start].matches('\n').count() + 2;

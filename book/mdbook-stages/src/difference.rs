@@ -102,10 +102,8 @@ impl Difference {
         hidden: bool,
         header: impl Fn() -> String,
     ) {
-        let others = self
-            .lines
-            .iter()
-            .any(|other| other.place > line.place && other.place < next.place);
+        let others =
+            self.lines.iter().any(|other| other.place > line.place && other.place < next.place);
         if !self.is_new && (hidden || others) {
             text.push_str(&header());
             return;

@@ -9,7 +9,12 @@ use crate::stages::Stages;
 use crate::words::Words;
 
 /// Returns what takes the place of a directive, which is all of a line.
-pub fn expand(directive: &str, chapter: &str, stages: &mut Stages, words: &Words) -> Result<String> {
+pub fn expand(
+    directive: &str,
+    chapter: &str,
+    stages: &mut Stages,
+    words: &Words,
+) -> Result<String> {
     let inner = directive.strip_prefix("{{#").and_then(|rest| rest.strip_suffix("}}"));
     let inner = inner.context("a directive takes the whole of a line")?;
     let (name, arguments) = inner.split_once(' ').unwrap_or((inner, ""));
@@ -55,7 +60,8 @@ fn diff(
         );
     }
     ensure!(!changed.is_empty(), "nothing changes in {stage}/{file}");
-    let wanted = if items.is_empty() { changed } else { BTreeSet::from_iter(items.iter().copied()) };
+    let wanted =
+        if items.is_empty() { changed } else { BTreeSet::from_iter(items.iter().copied()) };
     for item in &wanted {
         stages.note(chapter, stage, file, item);
     }

@@ -44,7 +44,8 @@ impl Preprocessor for Preparation {
                 work.chapter(chapter);
             }
         });
-        let with_chapter = |stage: &str| chapters.contains(std::path::Path::new(&format!("{stage}.md")));
+        let with_chapter =
+            |stage: &str| chapters.contains(std::path::Path::new(&format!("{stage}.md")));
         work.problems.extend(work.stages.problems(with_chapter)?);
         if !work.problems.is_empty() {
             bail!("the book and the code differ:\n  {}", work.problems.join("\n  "));
@@ -119,6 +120,8 @@ impl Reader<'_> {
                     | TagEnd::Image
                     | TagEnd::HtmlBlock,
                 ) => quiet -= 1,
+                // A page that is set as code is a page all the same.
+                Event::Code(code) if quiet == 0 => self.link_code(&code, range),
                 Event::Start(Tag::Paragraph) if text[range.clone()].starts_with("{{#") => {
                     self.directives(range);
                 }
@@ -177,6 +180,14 @@ impl Reader<'_> {
             }
         }
         self.edits.push((range, expanded));
+    }
+
+    /// Links a man page that is written as code, and nothing else.
+    fn link_code(&mut self, code: &str, range: Range<usize>) {
+        if let Some(address) = man::address(code) {
+            let link = format!("[{}]({address})", &self.text[range.clone()]);
+            self.edits.push((range, link));
+        }
     }
 
     /// Links the man pages that a piece of text names.

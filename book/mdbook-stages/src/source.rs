@@ -234,7 +234,8 @@ impl From<u8> for Args {
     #[test]
     fn every_line_of_a_rust_file_belongs_to_one_item() {
         let source = Source::parse("main.rs", RUST).unwrap();
-        let all = "//!, mod, use, Args, impl Args, Args::new, Args::old, impl From for Args, Args::from";
+        let all =
+            "//!, mod, use, Args, impl Args, Args::new, Args::old, impl From for Args, Args::from";
         assert_eq!(source.names(), all);
         assert_eq!(lines(&source, "//!"), "//! A program.|//! And more.");
         assert_eq!(lines(&source, "use"), "use b::c;|use d::e;");

@@ -36,7 +36,9 @@ impl Stages {
     /// Reads a file of the workspace.
     pub fn read(&self, path: &str) -> Result<String> {
         ensure!(
-            Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_))),
+            Path::new(path)
+                .components()
+                .all(|part| matches!(part, std::path::Component::Normal(_))),
             "{path} is not below the workspace"
         );
         fs::read_to_string(self.root.join(path)).with_context(|| format!("read {path}"))
