@@ -19,11 +19,10 @@
 //! libtest runs a test in a thread, where unshare(2) and setns(2) say EINVAL. So this program starts itself
 //! again, and the second life runs the test [before `main`](before_main), alone in its process.
 
-use std::any::type_name;
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::path::{Path, PathBuf};
@@ -66,14 +65,12 @@ pub const NEEDS_A_CGROUP: &str = "This exercise needs a cgroup of your own";
 /// # Panics
 ///
 /// When the test fails. The test must not use variables of its surroundings, as it runs in another process.
-#[track_caller]
 pub fn as_root<F: Fn(&Host) + Copy>(read: &str, test: F) {
     Sheet::new(read, test).run();
 }
 
 /// Runs `test` as an ordinary user of a throw-away host: for exercises that make user namespaces. Arguments
 /// and panics are those of [`as_root`].
-#[track_caller]
 pub fn as_user<F: Fn(&Host) + Copy>(read: &str, test: F) {
     Sheet { user: true, ..Sheet::new(read, test) }.run();
 }
@@ -82,7 +79,6 @@ pub fn as_user<F: Fn(&Host) + Copy>(read: &str, test: F) {
 /// children have the controller pids.
 ///
 /// Arguments and panics are those of [`as_root`]. Where no cgroup can be had, it says how to get one.
-#[track_caller]
 pub fn with_cgroup<F: Fn(&Host) + Copy>(read: &str, test: F) {
     Sheet { wants_cgroup: true, ..Sheet::new(read, test) }.run();
 }
@@ -107,8 +103,11 @@ struct Sheet {
 /// The environment variable with the [`Sheet`].
 const SHEET: &str = "EXERCISE_SHEET";
 
+/// What a process does in one of its lives.
+type Life = fn(&mut Sheet) -> Result<ExitCode>;
+
 /// The lives of a test's process after the one in libtest, by `argv[0]`.
-const LIVES: [(&str, fn(&mut Sheet) -> Result<ExitCode>); 4] =
+const LIVES: [(&str, Life); 4] =
     [("enclose", enclose), ("launch", launch), ("outer", outer), ("test", test)];
 
 impl Sheet {
@@ -124,24 +123,30 @@ impl Sheet {
         }
     }
 
-    /// Runs the test in a process of its own, and judges by its exit status.
-    #[track_caller]
+    /// Runs the test in a process of its own, and judges by what it says in the end.
     fn run(&self) {
         let output = self.life("enclose").output().expect("this program starts");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "\n\n{}\n", said.trim_end());
-        let (_, done) = said.split_at(said.len().saturating_sub(DONE.len()));
-        assert!(done == DONE, "the test has not come to its end, but {}: {said}", output.status);
-        eprint!("{}", said.trim_end_matches(DONE));
+        match said.strip_suffix(DONE) {
+            Some(said) if output.status.success() => eprint!("{said}"),
+            // Not a panic, which would say where in this file it was.
+            _ => {
+                eprintln!("\n{}\n", said.trim_end());
+                panic::resume_unwind(Box::new("the test has failed"))
+            }
+        }
     }
 
     /// Returns a command that starts this program again.
     fn life(&self, name: &str) -> Command {
-        let sheet = serde_json::to_string(self).expect("it has no map with keys of other types");
         let mut command = Command::new("/proc/self/exe");
         // Without its sheet it would be libtest again. Then it starts no test.
-        command.arg0(name).arg("--list").env(SHEET, sheet).stdin(Stdio::null());
+        command.arg0(name).arg("--list").env(SHEET, self.to_json()).stdin(Stdio::null());
         command
+    }
+
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("it has no map with keys of other types")
     }
 }
 
@@ -163,6 +168,7 @@ static BEFORE_MAIN: extern "C" fn() = before_main;
 /// The address that the others are counted from, which is another one in each process.
 fn origin() -> isize {
     // Read so that the linker keeps it.
+    // SAFETY: a static is there to be read.
     let origin = unsafe { ptr::read_volatile(&raw const BEFORE_MAIN) };
     origin as *const () as isize
 }
@@ -206,11 +212,8 @@ impl Sheet {
         if !self.wants_cgroup {
             return Ok(None);
         }
-        let own = cgroup::Own::make(root.then_some(ORDINARY)).and_then(|own| {
-            own.enable_for_children()?;
-            Ok(own)
-        });
-        let own = own.with_context(|| no_cgroup())?;
+        let own = cgroup::Own::make(root.then_some(ORDINARY)).with_context(no_cgroup)?;
+        own.enable_for_children()?;
         self.cgroup = Some(own.directory.clone());
         Ok(Some(own))
     }
@@ -227,8 +230,6 @@ impl Sheet {
 
 /// Says how to get a cgroup.
 fn no_cgroup() -> String {
-    let command = env::args_os().next().unwrap_or_default();
-    let _ = command;
     format!(
         "{NEEDS_A_CGROUP}. With cgroup v2 and systemd: `systemd-run --user --scope -p Delegate=yes \
          rustlings` (or `cargo test ...` in its place). Otherwise as root: `sudo -E env \"PATH=$PATH\" \
@@ -239,7 +240,15 @@ fn no_cgroup() -> String {
 
 /// Third life: makes the namespaces that play the host.
 fn launch(sheet: &mut Sheet) -> Result<ExitCode> {
+    if let Some(cgroup) = &mut sheet.cgroup {
+        // Made by the user, all of its files are theirs, and not only those that are delegated.
+        let own = cgroup::Own { directory: cgroup.join("exercise") };
+        fs::create_dir(&own.directory).context("make the cgroup of the exercise")?;
+        own.enable_for_children()?;
+        *cgroup = own.directory;
+    }
     reexec::command("outer")
+        .env(SHEET, sheet.to_json())
         .cloneflag(CloneFlags::CLONE_NEWUSER)
         .cloneflag(CloneFlags::CLONE_NEWNS)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
@@ -327,7 +336,9 @@ fn test(sheet: &mut Sheet) -> Result<ExitCode> {
 
 /// What a panic says. Where it was, only matters to those that are not ours.
 fn message(panic: &PanicHookInfo) -> String {
-    let said = panic.payload_as_str().unwrap_or("a panic");
+    let payload = panic.payload();
+    let owned = || payload.downcast_ref().map(String::as_str);
+    let said = payload.downcast_ref().copied().or_else(owned).unwrap_or("a panic");
     match panic.location() {
         Some(place) if !said.contains("\nRead ") => format!("{place}: {said}"),
         _ => said.to_owned(),
@@ -402,10 +413,31 @@ impl Host {
         probe::namespace(self.this, kind).display().to_string()
     }
 
-    /// The cgroup that the test may write to, whose processes are all in a child of it.
+    /// Reads a file of /proc/PID of the test's own process, such as `mounts`.
+    pub fn read(&self, file: &str) -> String {
+        probe::read(self.this, file)
+    }
+
+    /// The cgroup that the test may write to, with all of its limits. The host's processes are in one beside it,
+    /// whose name is `host`.
     #[track_caller]
     pub fn cgroup(&self) -> &Path {
         self.cgroup.as_deref().expect("exercise::with_cgroup gives one")
+    }
+
+    /// Reads a file of [`Host::cgroup`], or of one below.
+    #[track_caller]
+    pub fn read_cgroup(&self, file: &str) -> String {
+        let text = fs::read_to_string(self.cgroup().join(file));
+        text.map_or_else(|error| error.to_string(), |text| text.trim_end().to_owned())
+    }
+
+    /// Returns the cgroup of a process, as a path from [`Host::cgroup`] on.
+    #[track_caller]
+    pub fn cgroup_of(&self, process: Pid) -> String {
+        let own = probe::cgroup(process).unwrap_or_default();
+        let below = own.strip_prefix(self.cgroup()).unwrap_or(&own);
+        format!("/{}", below.display())
     }
 
     /// Begins a comparison of what the kernel shows: `what`, in the words of a sentence, and its value.
@@ -418,6 +450,13 @@ impl Host {
     pub fn fail(&self, why: &str) -> ! {
         panic!("{why}\nRead {}", self.read)
     }
+}
+
+/// Returns what a descriptor is for, as in `user:[4026531837]`.
+pub fn target(descriptor: impl AsFd) -> String {
+    let number = descriptor.as_fd().as_raw_fd();
+    let link = fs::read_link(format!("/proc/self/fd/{number}"));
+    link.map_or_else(|error| error.to_string(), |link| link.display().to_string())
 }
 
 /// What a function in another process can return.
@@ -492,7 +531,7 @@ impl<T: Value> Parked<'_, T> {
         if line.is_empty() {
             self.host.fail("Your function has ended its process instead of returning.");
         }
-        match serde_json::from_str::<Result<T, String>>(&line).expect(type_name::<T>()) {
+        match serde_json::from_str::<Result<T, String>>(&line).expect("a value of this type") {
             Ok(value) => Container { process: self.process, value },
             Err(error) => self.host.fail(&format!("Your function has returned an error: {error}")),
         }
@@ -517,6 +556,17 @@ impl<T> Container<T> {
     #[track_caller]
     pub fn namespace(&self, kind: &str) -> String {
         probe::namespace(self.pid(), kind).display().to_string()
+    }
+
+    /// Reads a file of its directory in /proc, such as `mounts`; nothing when it has ended.
+    pub fn read(&self, file: &str) -> String {
+        probe::read(self.pid(), file)
+    }
+
+    /// Opens a file of its directory in /proc, such as `ns/uts`.
+    #[track_caller]
+    pub fn open(&self, file: &str) -> File {
+        File::open(format!("/proc/{}/{file}", self.pid())).expect("the process is there")
     }
 
     /// Returns its children, which the function has started.
