@@ -44,7 +44,7 @@ mod tests {
         for _ in 0..10 {
             // SAFETY: this process has one thread.
             match unsafe { fork() } {
-                Ok(ForkResult::Child) => drop(pause()),
+                Ok(ForkResult::Child) => pause(),
                 Ok(ForkResult::Parent { .. }) => (),
                 Err(_) => break,
             }
