@@ -17,7 +17,7 @@
 //! gets: a `/tmp` of its own and, where it asks for one, a cgroup.
 //!
 //! libtest runs a test in a thread, where unshare(2) and setns(2) say EINVAL. So this program starts itself
-//! again, and the second life runs the test [before `main`](before_main), alone in its process.
+//! again, and the second life runs the test before `main`, alone in its process.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -231,10 +231,11 @@ impl Sheet {
 /// Says how to get a cgroup.
 fn no_cgroup() -> String {
     format!(
-        "{NEEDS_A_CGROUP}. With cgroup v2 and systemd: `systemd-run --user --scope -p Delegate=yes \
-         rustlings` (or `cargo test ...` in its place). Otherwise as root: `sudo -E env \"PATH=$PATH\" \
-         rustlings`; your function still runs as an ordinary user. What the machine lacks, says \
-         `cargo doctor`"
+        "{NEEDS_A_CGROUP}.\n\
+         With cgroup v2 and systemd:\n    systemd-run --user --scope -p Delegate=yes rustlings\n\
+         (or `cargo test --bin ...` for `rustlings`). Otherwise as root, where your function still is an \
+         ordinary user's:\n    sudo -E env \"PATH=$PATH\" rustlings\n\
+         The kernel's answer was"
     )
 }
 

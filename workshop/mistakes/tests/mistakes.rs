@@ -6,10 +6,8 @@
 // A mistake is as it is.
 #![allow(dead_code, non_snake_case, unused, clippy::all, clippy::undocumented_unsafe_blocks)]
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::env;
 use std::process::{Command, ExitCode, Stdio};
-use std::{env, fs, io};
 
 use common::testing::exercise::NEEDS_A_CGROUP;
 use common::testing::skipped;
@@ -62,13 +60,6 @@ fn main() -> ExitCode {
             || complete(case),
         ));
     }
-    for stage in
-        fs::read_dir(STAGES).expect("the stages").map(|entry| entry.expect("a stage").file_name())
-    {
-        let stage = stage.into_string().expect("UTF-8");
-        let name = format!("{stage}: is the stage before it, and comments");
-        trials.push(Trial::test(name, move || is_previous_stage(&stage)));
-    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -87,39 +78,6 @@ fn complete(solution: &Case) -> Result<(), Failed> {
         ..=TOO_FEW => Err("too few mistakes".into()),
         _ => Ok(()),
     }
-}
-
-/// The stages to write.
-const STAGES: &str = "../stages";
-
-/// Whether the files of a stage to write are those of the stage before, with comments between their lines.
-fn is_previous_stage(stage: &str) -> Result<(), Failed> {
-    let number: u8 = stage[..2].parse()?;
-    let is_previous = |name: &String| name.starts_with(&format!("{:02}-", number - 1));
-    let stages =
-        fs::read_dir("../..")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let previous = stages.into_iter().find(is_previous).ok_or("no stage before it")?;
-    let (source, copy) = (format!("../../{previous}/src"), format!("{STAGES}/{stage}/src"));
-    let names = |directory: &str| -> io::Result<BTreeSet<_>> {
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name())).collect()
-    };
-    if names(&source)? != names(&copy)? {
-        return Err(format!("not the files of {source}").into());
-    }
-    for name in names(&source)? {
-        let read = |directory: &str| fs::read_to_string(Path::new(directory).join(&name));
-        let (source, copy) = (read(&source)?, read(&copy)?);
-        let mut expected = source.lines().peekable();
-        for line in copy.lines() {
-            if expected.next_if_eq(&line).is_none() && !line.trim_start().starts_with("// ") {
-                return Err(format!("{name:?}: {line}").into());
-            }
-        }
-        if let Some(missing) = expected.next() {
-            return Err(format!("{name:?} lacks: {missing}").into());
-        }
-    }
-    Ok(())
 }
 
 impl Case {
@@ -145,7 +103,7 @@ impl Case {
             said += &String::from_utf8_lossy(&output.stderr);
         }
         if said.contains(NEEDS_A_CGROUP) {
-            return skipped(said.trim());
+            return skipped("needs a cgroup to make others in: sudo tests/as-user COMMAND");
         }
         let all = passed == self.tests.len();
         if all != (self.verdict == Verdict::Passes) {
