@@ -468,8 +468,8 @@ impl Host {
         let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
         if !directories.map(|directory| directory.join(program)).any(|file| file.is_file()) {
             self.fail(&format!(
-                "{NEEDS} the program {program}. Debian and Ubuntu: `sudo apt install {package}`; others call \
-                 the package the same. Or go on with another exercise: `l` in Rustlings."
+                "{NEEDS} the program {program}: `sudo apt install {package}`, or the like. Or leave it for now: \
+                 `l` in Rustlings goes to another one."
             ));
         }
     }

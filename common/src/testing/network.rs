@@ -29,8 +29,9 @@ use super::exercise::{Container, Host};
 /// The length of all networks here.
 const PREFIX_LENGTH: u8 = 24;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long an answer may take. A veth device that has just been set up may lose what is sent first, and TCP sends
+/// it again after one second, and after three.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The port of the servers here.
 const PORT: u16 = 8000;

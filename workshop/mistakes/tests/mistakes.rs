@@ -9,7 +9,7 @@
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
 
-use common::testing::exercise::NEEDS;
+use common::testing::exercise::{NEEDS, NEEDS_A_CGROUP};
 use common::testing::skipped;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -102,8 +102,11 @@ impl Case {
             passed += usize::from(output.status.success());
             said += &String::from_utf8_lossy(&output.stderr);
         }
-        if said.contains(NEEDS) {
+        if said.contains(NEEDS_A_CGROUP) {
             return skipped("needs a cgroup to make others in: sudo tests/as-user COMMAND");
+        }
+        if let Some(lacks) = said.lines().find(|line| line.starts_with(NEEDS)) {
+            return skipped(lacks);
         }
         let all = passed == self.tests.len();
         if all != (self.verdict == Verdict::Passes) {
