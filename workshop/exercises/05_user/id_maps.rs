@@ -4,7 +4,7 @@
 // for the group the kernel asks a price. All of that comes before the first execve(2): a program that nobody
 // executes has no capability, and a map that is written later brings none back.
 //
-// Read: book/src/05-user.md#maps, user_namespaces(7), proc_pid_setgroups(5).
+// Read: book/src/05-user.md#maps, user_namespaces(7), "The /proc/pid/setgroups file".
 
 use std::ffi::CStr;
 use std::fs;

@@ -49,9 +49,10 @@ fn main() {}
 
 // Why it works: when root executes a program, its new capabilities are those of the bounding set: that is the rule
 // P'(permitted) for a file that has them all, which for root every file does. So until execve(2) the child still has
-// its old ones, CAP_SETPCAP among them, which dropping takes. What is dropped from the effective set alone comes
-// back with the next program. no_new_privs is for the other way to gain something, which are the files that bring it
-// along: with the set-user-ID bit, or capabilities of their own. Neither can be taken back, and both are inherited.
+// its old ones, CAP_SETPCAP among them, which dropping takes. What is dropped from the effective set alone, root
+// gets back with the next program. no_new_privs is for the other way to gain something, which are the files that
+// bring it along: with the set-user-ID bit, or capabilities of their own. Neither can be taken back, and both are
+// inherited.
 
 #[cfg(test)]
 mod tests {

@@ -27,8 +27,8 @@ fn main() {}
 
 // Why it works: setns(2) moves this process into the container's user namespace. The file stays as it is; stat(2)
 // translates the number that is stored, for the one who asks, with the map of their namespace. Where the map has no
-// number, the answer is 65534. It is no user, and so chown(2) to it is no way to such a file. The other direction is
-// the reason why an ordinary user can delete what their containers have left: outside it is theirs.
+// number, the answer is 65534. It is not one user, but all who have no number there. Outside the owner is you: that
+// is why you can delete what your containers have left.
 
 #[cfg(test)]
 mod tests {

@@ -37,9 +37,9 @@ fn main() {}
 
 // Why it works: postrouting is the last point of a packet's way through the machine: the route is known, and with it
 // the device whose address it gets. A chain of the type nat is asked about the first packet of a connection; the
-// kernel keeps the answer, does the same to the rest of it, and the reverse to what comes back. Without `ip saddr` a
-// connection from the Internet to a container would be masqueraded, too, and the container would see the bridge as
-// everybody.
+// kernel keeps the answer, does the same to the rest of it, and the reverse to what comes back. With neither
+// condition a connection from the Internet to a container would be masqueraded, too, and the container would take
+// everybody for the bridge.
 
 #[cfg(test)]
 mod tests {
