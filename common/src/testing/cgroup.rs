@@ -73,6 +73,27 @@ impl Own {
         Ok(own)
     }
 
+    /// Makes the controller pids one of its children's, for which it may have no processes of its own.
+    pub(super) fn enable_for_children(&self) -> Result<()> {
+        let file = self.directory.join("cgroup.subtree_control");
+        // On cgroup v1 there is no such file, and nothing to do.
+        if file.exists() {
+            fs::write(&file, "+pids").with_context(|| format!("write {}", file.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Calls `function` while this process is in a child of it.
+    pub(super) fn occupy<T>(&self, function: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = probe::cgroup(getpid()).context("no cgroup")?;
+        let child = Own { directory: self.directory.join("host") };
+        fs::create_dir(&child.directory).context("make a child of the cgroup")?;
+        child.enter(getpid())?;
+        let result = function();
+        Own { directory: before }.enter(getpid())?;
+        result
+    }
+
     /// Moves a process there.
     pub fn enter(&self, process: Pid) -> Result<()> {
         let file = self.directory.join("cgroup.procs");

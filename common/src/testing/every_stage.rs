@@ -237,7 +237,7 @@ fn statuses_at_any_moment(stage: &Stage, end: impl Fn(Pid)) -> Vec<i32> {
             status = launcher.try_wait().unwrap();
             status.is_some()
         }));
-        statuses.push(super::shell_code(status.unwrap()));
+        statuses.push(super::harness::shell_code(status.unwrap()));
         assert_no_process_but(&processes);
         // What a killed launcher leaves, a bridge of root's or a cgroup, is for the next start to remove.
         let killed = status.unwrap().signal() == Some(Signal::SIGKILL as i32);
