@@ -33,6 +33,7 @@ pub struct Candidate {
     pub build: &'static str,
     way: Way,
     clean_up: fn(),
+    settle: fn() -> Result<()>,
     walls: Vec<Duration>,
     cpus: Vec<Duration>,
 }
@@ -46,6 +47,7 @@ impl Candidate {
             build,
             way,
             clean_up: || (),
+            settle: || Ok(()),
             walls: Vec::new(),
             cpus: Vec::new(),
         }
@@ -54,6 +56,12 @@ impl Candidate {
     /// Sets what is to be called after each run, to have the host as it was. It is measured, too.
     pub fn clean_up(mut self, clean_up: fn()) -> Candidate {
         self.clean_up = clean_up;
+        self
+    }
+
+    /// Sets what is to be called before each run, so that it does not pay for the one before. It is not measured.
+    pub fn settle(mut self, settle: fn() -> Result<()>) -> Candidate {
+        self.settle = settle;
         self
     }
 
@@ -142,6 +150,7 @@ pub fn take_turns(
     }
     for _ in 0..rounds {
         for candidate in &mut able {
+            (candidate.settle)()?;
             candidate.run()?;
             progress.inc(1);
         }

@@ -33,19 +33,25 @@ pub fn measure(
     let _keeper = Keeper::start(programs, report)?;
     let mut candidates = Vec::new();
     for (number, (stage, _)) in (1..).zip(STAGES) {
-        candidates.push(floor(number, stage, rootfs)?);
+        candidates.push((number, floor(number, stage, rootfs)?));
         for (build, program) in programs.all(stage) {
             let mut command = Command::new(program);
             command.args(["--nsshell", &shell(number)]);
-            candidates.push(Candidate::new(stage, stage, build, Way::Program(command)));
+            let candidate = Candidate::new(stage, stage, build, Way::Program(command));
+            candidates.push((number, candidate));
         }
         for command in tools(number)? {
             let name = Path::new(command.get_program()).file_name().unwrap_or_default();
             let name = name.to_string_lossy().into_owned();
-            candidates.push(Candidate::new(stage, &name, "", Way::Program(command)));
+            let candidate = Candidate::new(stage, &name, "", Way::Program(command));
+            candidates.push((number, candidate));
         }
     }
-    take_turns(PART, candidates, rounds, report)
+    let candidates = candidates.into_iter().map(|(number, candidate): (u8, Candidate)| {
+        // From stage 06 on there are network namespaces, of all candidates.
+        if number < 6 { candidate } else { candidate.settle(wiring::settle) }
+    });
+    take_turns(PART, candidates.collect(), rounds, report)
 }
 
 /// What a container of stage `number` executes. The first two have their host's root directory.

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use bench::Floor;
 use common::reexec::{self, IdMap, Parked};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
@@ -27,6 +28,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::net::if_::if_nametoindex;
 use nix::sched::CloneFlags;
+use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getgid, getuid};
 
 use crate::measure::{Candidate, Way, take_turns};
@@ -43,6 +45,9 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 200);
 
 /// The host's end of a cable that is made with bare messages.
 pub const BARE: &str = "veth-bare";
+
+/// The host's end of a cable whose end says that those before it have ended.
+const LAST: &str = "veth-last";
 
 /// Where the container's part leaves its time, in nanoseconds. On a tmpfs of this program's own.
 const TIME: &str = "/tmp/time";
@@ -70,8 +75,8 @@ pub fn measure(rounds: usize, report: &mut Report) -> Result<()> {
     let bare = move || time("bare", |pid| make_veth_bare(pid, bridge));
     let ours = || time("cable", |pid| cable::reserve(Some(ADDRESS))?.connect(pid).map(drop));
     let candidates = vec![
-        Candidate::new("06", "bare netlink", "", Way::Timed(Box::new(bare))),
-        Candidate::new("06", "cable.rs", "", Way::Timed(Box::new(ours))),
+        Candidate::new("06", "bare netlink", "", Way::Timed(Box::new(bare))).settle(settle),
+        Candidate::new("06", "cable.rs", "", Way::Timed(Box::new(ours))).settle(settle),
     ];
     take_turns("network", candidates, rounds, report)
 }
@@ -135,8 +140,28 @@ pub fn remove(device: &str) {
     }
 }
 
+/// Waits until the kernel has removed the network namespaces that have ended so far. It does so later, in a thread
+/// of its own and one after the other, and whoever configures a network meanwhile has to wait for it.
+pub fn settle() -> Result<()> {
+    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+    let make_last = |pid| make_veth_to(pid, LAST, None);
+    let last = Floor::new(flags, "/bin/true").start_prepared(make_last, || Ok(()))?;
+    waitpid(last, None).context("wait for the last of them")?;
+    let start = Instant::now();
+    while if_nametoindex(LAST).is_ok() {
+        ensure!(start.elapsed() < Duration::from_secs(60), "{LAST} is still there");
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
 /// Makes a veth pair, with one end on the bridge, and the other in the container.
 pub fn make_veth_bare(container: Pid, bridge: u32) -> Result<()> {
+    make_veth_to(container, BARE, Some(bridge))
+}
+
+/// Makes a veth pair whose other end is named `host_end`, and is on a bridge where one is given.
+fn make_veth_to(container: Pid, host_end: &str, bridge: Option<u32>) -> Result<()> {
     let mut end = LinkMessage::default();
     end.attributes = vec![
         LinkAttribute::IfName("veth1".into()),
@@ -144,13 +169,13 @@ pub fn make_veth_bare(container: Pid, bridge: u32) -> Result<()> {
     ];
     let mut pair = up(0);
     pair.attributes = vec![
-        LinkAttribute::IfName(BARE.into()),
-        LinkAttribute::Controller(bridge),
+        LinkAttribute::IfName(host_end.into()),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(end))),
         ]),
     ];
+    pair.attributes.extend(bridge.map(LinkAttribute::Controller));
     Bare::new()?.make(RouteNetlinkMessage::NewLink(pair))
 }
 

@@ -42,9 +42,9 @@ END
 sh /temp/1.sh >/temp/log 2>&1"#;
 
 /// The cgroup of one test.
-pub(super) struct Own {
+pub struct Own {
     /// Its directory.
-    pub(super) directory: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Own {
@@ -52,7 +52,7 @@ impl Own {
     /// no siblings, or on cgroup v1, where a cgroup with processes may have children.
     ///
     /// - `owner`: the user that it is delegated to: cgroups(7), "Delegation".
-    pub(super) fn make(owner: Option<u32>) -> Result<Own> {
+    pub fn make(owner: Option<u32>) -> Result<Own> {
         let ours = probe::cgroup(getpid()).context("no hierarchy with the controller pids")?;
         let is_v2_child = ours.join("cgroup.type").exists();
         let parent = if is_v2_child { ours.parent().context("no parent")? } else { &ours };
@@ -74,13 +74,13 @@ impl Own {
     }
 
     /// Moves a process there.
-    pub(super) fn enter(&self, process: Pid) -> Result<()> {
+    pub fn enter(&self, process: Pid) -> Result<()> {
         let file = self.directory.join("cgroup.procs");
         fs::write(&file, process.to_string()).with_context(|| format!("write {}", file.display()))
     }
 
     /// Removes it, when the last process has ended, and all that a test has left there.
-    pub(super) fn remove(&self) -> Result<()> {
+    pub fn remove(&self) -> Result<()> {
         let mut removed = Ok(());
         gets(|| {
             removed = remove_tree(&self.directory);

@@ -146,31 +146,35 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
     Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
 }
 
-/// Runs one test in a process of its own, and judges by its exit status.
+/// Runs one test in a process of its own.
 fn run_in_process(who: As, name: &str) -> Result<Completion, Failed> {
-    let skipped = |reason: &str| {
-        if env::var_os("TEST_NO_SKIP").is_some() {
-            Err(Failed::from(format!("not skipped, as TEST_NO_SKIP is set: {reason}")))
-        } else {
-            Ok(Completion::ignored_with(reason))
-        }
-    };
     if who == As::Root && !geteuid().is_root() {
         return skipped("needs root");
     }
-    let output = Command::new("/proc/self/exe")
-        .arg0("enclose")
-        .args([&who.to_string(), name])
-        .stdin(Stdio::null())
-        .output()?;
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    in_process("enclose", &[&who.to_string(), name]).map(|(completion, _)| completion)
+}
+
+/// Returns that a test cannot run on this machine, or, with `TEST_NO_SKIP`, that it has failed.
+pub fn skipped(reason: &str) -> Result<Completion, Failed> {
+    if env::var_os("TEST_NO_SKIP").is_some() {
+        Err(Failed::from(format!("not skipped, as TEST_NO_SKIP is set: {reason}")))
+    } else {
+        Ok(Completion::ignored_with(reason))
+    }
+}
+
+/// Starts this program again, as the life of this name, and takes its exit status for the outcome of a test.
+/// Returns also what it has written to standard output.
+pub fn in_process(life: &str, args: &[&str]) -> Result<(Completion, String), Failed> {
+    let output =
+        Command::new("/proc/self/exe").arg0(life).args(args).stdin(Stdio::null()).output()?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
     match output.status.code() {
-        Some(0) => Ok(Completion::Completed),
-        Some(code) if code == i32::from(SKIPPED) => skipped(said.trim()),
+        Some(0) => Ok((Completion::Completed, stdout)),
+        Some(code) if code == i32::from(SKIPPED) => {
+            skipped(said.trim()).map(|completion| (completion, stdout))
+        }
         _ => Err(Failed::from(format!("{}\n{said}", output.status))),
     }
 }
@@ -247,7 +251,7 @@ const PROGRAMS: &str = "/tmp/under-test";
 const NONE: Option<&str> = None;
 
 /// Makes every mount in this mount namespace shared, as systemd(1) does.
-fn share_all_mounts() -> Result<()> {
+pub fn share_all_mounts() -> Result<()> {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_SHARED, NONE).context("share all mounts")
 }
 

@@ -1,0 +1,161 @@
+//! Runs every console block of the book, a chapter a test, in a throw-away host.
+//!
+//! ```text
+//! cargo test -p mdbook-stages --test console              all chapters
+//! cargo test -p mdbook-stages --test console -- 04-mount  one
+//! ```
+//!
+//! A test's process has several lives, as in `common::testing`: `enclose` makes the namespaces, `host` dresses
+//! them up as a reader's machine, `session` types. In that machine this program is also `cargo`.
+//!
+//! | environment variable | meaning |
+//! | --- | --- |
+//! | `BOOK_PROGRAMS` | directory of the stages' programs, instead of the one that Cargo has built here |
+//! | `BOOK_WORKSPACE` | the workspace, where it is not where this program was built |
+//! | `BOOK_UPDATE` | when set, what came is written into the chapters |
+//! | `TEST_NO_SKIP` | when set, a chapter that cannot run here fails instead of being ignored |
+
+mod cargo;
+mod host;
+mod runner;
+mod session;
+mod terminal;
+mod update;
+mod values;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use anyhow::{Context, Result, ensure};
+use common::check::{check, init_logging};
+use common::reexec::Entrypoint;
+use common::testing::{has, in_process, skipped};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use mdbook_stages::console::blocks;
+use nix::sys::signal::SigSet;
+use nix::unistd::geteuid;
+
+fn main() -> ExitCode {
+    init_logging();
+    SigSet::empty().thread_set_mask().expect("an empty set is a good one");
+    let lives: [(&str, Entrypoint<()>); 4] = [
+        ("enclose", host::enclose),
+        ("host", host::main),
+        ("session", session::main),
+        ("cargo", cargo::main),
+    ];
+    let name = env::args_os().next().unwrap_or_default();
+    let name = Path::new(&name).file_name().unwrap_or(OsStr::new(""));
+    let life = lives.iter().find(|(known, _)| *known == name);
+    check(life.map_or(run_all as Entrypoint<()>, |(_, life)| *life)(&()))
+}
+
+/// Where the chapters and the programs are.
+#[derive(Clone)]
+struct Place {
+    workspace: PathBuf,
+    programs: PathBuf,
+}
+
+fn run_all(_: &()) -> Result<ExitCode> {
+    let arguments = Arguments::from_args();
+    let workspace = env::var_os("BOOK_WORKSPACE")
+        .map_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../..").into(), PathBuf::from);
+    let workspace = workspace.canonicalize().context("find the workspace")?;
+    let programs = match env::var_os("BOOK_PROGRAMS") {
+        Some(programs) => programs.into(),
+        None if arguments.list || !geteuid().is_root() => PathBuf::new(),
+        None => build(&workspace)?,
+    };
+    let place = Place { workspace, programs };
+    let mut trials = Vec::new();
+    for chapter in chapters(&place.workspace.join("book/src"))? {
+        trials.extend(chapter_trials(&chapter, &place)?);
+    }
+    if env::var_os("BOOK_UPDATE").is_none() {
+        trials.extend(runner::trials(&place));
+    }
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+}
+
+/// Builds what the book's commands run, beside this program and in the same profile. Cargo can't be told that
+/// a test needs another package's program, and says where it has put its own only while it builds.
+fn build(workspace: &Path) -> Result<PathBuf> {
+    let this = env::current_exe().context("find this program")?;
+    let profile = this.parent().and_then(Path::parent).context("find the programs")?;
+    let target = profile.parent().context("find the target directory")?;
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.args(["build", "--quiet", "--target-dir"]).arg(target).current_dir(workspace);
+    if profile.file_name() == Some(OsStr::new("release")) {
+        command.arg("--release");
+    }
+    for package in cargo::packages(workspace)? {
+        command.args(["-p", &package.name]);
+    }
+    let status = command.status().context("start cargo")?;
+    ensure!(status.success(), "cargo build: {status}");
+    Ok(profile.to_owned())
+}
+
+/// Finds the chapters' files.
+fn chapters(source: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut directories = vec![source.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).context("read the book")? {
+            let path = entry?.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension() == Some(OsStr::new("md")) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Returns the trial of a chapter that has blocks to run, and one for each block that is not run.
+fn chapter_trials(chapter: &Path, place: &Place) -> Result<Vec<Trial>> {
+    let text = fs::read_to_string(chapter).context("read a chapter")?;
+    let source = place.workspace.join("book/src");
+    let name = chapter.strip_prefix(&source).unwrap_or(chapter).display().to_string();
+    let blocks = blocks(&text).with_context(|| name.clone())?;
+    let mut trials = Vec::new();
+    for block in blocks.iter().filter(|block| block.no_run.is_some()) {
+        let reason = block.no_run.clone().unwrap_or_default();
+        let name = format!("{name}:{}", block.line);
+        trials.push(Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason))));
+    }
+    if blocks.iter().any(|block| block.no_run.is_none()) {
+        let (chapter, place) = (chapter.to_owned(), place.clone());
+        trials.push(Trial::ignorable_test(name, move || run_chapter(&chapter, &place)));
+    }
+    Ok(trials)
+}
+
+fn run_chapter(chapter: &Path, place: &Place) -> Result<Completion, Failed> {
+    let updates = env::var_os("BOOK_UPDATE").is_some();
+    let (completion, text) = in_host(chapter, place, updates)?;
+    if updates && matches!(completion, Completion::Completed) {
+        fs::write(chapter, text)?;
+    }
+    Ok(completion)
+}
+
+/// Runs a chapter's blocks in a throw-away host. With `updates` it returns the
+/// chapter as it should be.
+fn in_host(chapter: &Path, place: &Place, updates: bool) -> Result<(Completion, String), Failed> {
+    let not_here = |reason| Ok((skipped(reason)?, String::new()));
+    if !geteuid().is_root() {
+        return not_here("needs root");
+    }
+    if !has("sudo") {
+        return not_here("needs the program sudo");
+    }
+    let paths = [chapter, &place.workspace, &place.programs].map(Path::to_string_lossy);
+    let mode = if updates { session::UPDATE } else { "compare" };
+    in_process("enclose", &[&paths[0], &paths[1], &paths[2], mode])
+}
