@@ -183,7 +183,10 @@ extern "C" fn before_main() {
         let life = LIVES.iter().find(|(known, _)| *known == name);
         // Those that reexec starts have signals held back.
         SigSet::empty().thread_set_mask().context("unblock signals")?;
-        life.context("no such life")?.1(&mut sheet)
+        let (name, life) = life.context("no such life")?;
+        // Otherwise /proc shows all of them as "exe".
+        prctl::set_name(&reexec::c_string(name)?).context("set the name of the process")?;
+        life(&mut sheet)
     });
     let code = match status {
         Ok(Ok(code)) => i32::from(code != ExitCode::SUCCESS),
