@@ -8,7 +8,8 @@ use nix::unistd::Pid;
 
 fn numbers(process: Pid) -> Result<Vec<i32>> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).context("no NSpid")?;
+    let numbers =
+        status.lines().find_map(|line| line.strip_prefix("NSpid:")).context("no NSpid")?;
     let mut numbers: Vec<i32> =
         numbers.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     if numbers.len() > 1 {

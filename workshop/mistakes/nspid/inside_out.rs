@@ -1,5 +1,5 @@
 // refused with: the numbers of a container's process 1
-// refused with: the kernel shows  [1, 
+// refused with: the kernel shows  [1,
 
 use std::fs;
 
@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 
 fn numbers(process: Pid) -> Result<Vec<i32>> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).context("no NSpid")?;
+    let numbers =
+        status.lines().find_map(|line| line.strip_prefix("NSpid:")).context("no NSpid")?;
     Ok(numbers.split_whitespace().rev().map(str::parse).collect::<Result<_, _>>()?)
 }
