@@ -1,10 +1,10 @@
 // Into a container that is running.
 //
-// A namespace has no name that one could call it by. It has files: /proc/PID/ns/KIND, for each process that is in it.
-// Who opens one of them can go in. nsenter(1) does no more, and `docker exec` begins with it.
+// A namespace has no name that one could call it by. It has files: /proc/PID/ns/KIND, for each process that is in
+// it. Who opens one of them can go in. nsenter(1) does no more, and `docker exec` begins with it.
 //
-// `rename` gives a running container another hostname. It makes a new namespace and renames that one, so the container
-// never hears of it.
+// `rename` gives a running container another hostname. It makes a new namespace and renames that one, so the
+// container never hears of it.
 //
 // Read: book/src/01-uts.md#run, setns(2), namespaces(7).
 

@@ -1,8 +1,8 @@
 // The other name.
 //
-// A UTS namespace holds two names: the hostname, and the NIS domain name. NIS told the machines of a network who their
-// users are, and its domains are not those of DNS. Hardly anybody uses it now; each container has such a name all the
-// same.
+// A UTS namespace holds two names: the hostname, and the NIS domain name. NIS told the machines of a network who
+// their users are, and its domains are not those of DNS. Hardly anybody uses it now; each container has such a name
+// all the same.
 //
 // The crate nix has no function for it. libc has the C library's own: it takes a pointer and a length, is unsafe to
 // call, and returns -1 for an error. `Errno::result` makes a Result of that number.

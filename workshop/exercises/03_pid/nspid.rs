@@ -1,8 +1,8 @@
 // One process, several numbers.
 //
-// A process is in the PID namespace that it was born in, and in all those above, up to the machine's first. Each has a
-// number of its own for it. So "kill 1" is a good idea on one side of a container, and not on the other. /proc/PID/status
-// has all of the numbers, in one line.
+// A process is in the PID namespace that it was born in, and in all those above, up to the machine's first. Each has
+// a number of its own for it. So "process 1" says little as long as nobody says where.
+// /proc/PID/status has all of the numbers, in one line.
 //
 // Read: book/src/03-pid.md#run, pid_namespaces(7), proc_pid_status(5).
 

@@ -1,8 +1,8 @@
 // Somebody has to ask.
 //
-// When a process ends, the kernel keeps its number and its exit status until its parent has asked for the status. When
-// the parent ends first, process 1 of the PID namespace is the parent from then on. A process 1 that asks for none but
-// its own program's gathers zombies, until no number is left.
+// When a process ends, the kernel keeps its number and its exit status until its parent has asked for the status.
+// When the parent ends first, process 1 of the PID namespace is the parent from then on. A process 1 that asks for
+// none but its own program's gathers zombies, until no number is left.
 //
 // Read: book/src/03-pid.md#shell, wait(2), pid_namespaces(7).
 
@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-/// What process 1 does when it has started `program`: waits for its end, and returns its exit status. Whoever else ends
-/// until then is no zombie for long.
+/// What process 1 does when it has started `program`: waits for its end, and returns its exit status. Whoever else
+/// ends until then is no zombie for long.
 fn reap(program: Pid) -> Result<i32> {
     // TODO: the program is not the only one that ends.
     match waitpid(program, None)? {

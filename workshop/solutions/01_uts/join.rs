@@ -1,10 +1,10 @@
 // Into a container that is running.
 //
-// A namespace has no name that one could call it by. It has files: /proc/PID/ns/KIND, for each process that is in it.
-// Who opens one of them can go in. nsenter(1) does no more, and `docker exec` begins with it.
+// A namespace has no name that one could call it by. It has files: /proc/PID/ns/KIND, for each process that is in
+// it. Who opens one of them can go in. nsenter(1) does no more, and `docker exec` begins with it.
 //
-// `rename` gives a running container another hostname. It makes a new namespace and renames that one, so the container
-// never hears of it.
+// `rename` gives a running container another hostname. It makes a new namespace and renames that one, so the
+// container never hears of it.
 //
 // Read: book/src/01-uts.md#run, setns(2), namespaces(7).
 
@@ -24,10 +24,10 @@ fn rename(process: Pid, name: &str) -> Result<()> {
 
 fn main() {}
 
-// Why it works: the file stands for the namespace, and not for the process; setns(2) moves the caller there, and leaves
-// its other namespaces as they are. The flag says which kind it should be, and EINVAL comes if it is another: with 0
-// any kind will do. sethostname(2) takes CAP_SYS_ADMIN in the user namespace that owns the container's UTS namespace,
-// and so does setns(2). That is what keeps an ordinary user out of the containers of others.
+// Why it works: the file stands for the namespace, and not for the process; setns(2) moves the caller there, and
+// leaves its other namespaces as they are. The flag says which kind it should be, and EINVAL comes if it is another:
+// with 0 any kind will do. sethostname(2) takes CAP_SYS_ADMIN in the user namespace that owns the container's UTS
+// namespace, and so does setns(2). That is what keeps an ordinary user out of the containers of others.
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 // The other name.
 //
-// A UTS namespace holds two names: the hostname, and the NIS domain name. NIS told the machines of a network who their
-// users are, and its domains are not those of DNS. Hardly anybody uses it now; each container has such a name all the
-// same.
+// A UTS namespace holds two names: the hostname, and the NIS domain name. NIS told the machines of a network who
+// their users are, and its domains are not those of DNS. Hardly anybody uses it now; each container has such a name
+// all the same.
 //
 // The crate nix has no function for it. libc has the C library's own: it takes a pointer and a length, is unsafe to
 // call, and returns -1 for an error. `Errno::result` makes a Result of that number.
@@ -24,10 +24,10 @@ fn container(name: &str) -> Result<()> {
 
 fn main() {}
 
-// Why it works: both names are in the same structure of the kernel, of which each UTS namespace has one. So unshare(2)
-// copies both, and each call changes one of them in the caller's copy. The call gets a length, so the name needs no
-// zero byte at its end. A number that is an error is easy to pass over, and Rust says nothing: it is `Errno::result`
-// that makes something of it that has to be looked at.
+// Why it works: both names are in the same structure of the kernel, of which each UTS namespace has one. So
+// unshare(2) copies both, and each call changes one of them in the caller's copy. The call gets a length, so the
+// name needs no zero byte at its end. A number that is an error is easy to pass over, and Rust says nothing: it is
+// `Errno::result` that makes something of it that has to be looked at.
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 // One process, several numbers.
 //
-// A process is in the PID namespace that it was born in, and in all those above, up to the machine's first. Each has a
-// number of its own for it. So "kill 1" is a good idea on one side of a container, and not on the other. /proc/PID/status
-// has all of the numbers, in one line.
+// A process is in the PID namespace that it was born in, and in all those above, up to the machine's first. Each has
+// a number of its own for it. So "process 1" says little as long as nobody says where.
+// /proc/PID/status has all of the numbers, in one line.
 //
 // Read: book/src/03-pid.md#run, pid_namespaces(7), proc_pid_status(5).
 
@@ -21,10 +21,10 @@ fn numbers(process: Pid) -> Result<Vec<i32>> {
 
 fn main() {}
 
-// Why it works: the kernel keeps one number for each level, and NSpid (Linux 4.1) has those from the level of the proc
-// file system inwards. Here that is the host's, so the host's number comes first and the innermost last. The same
-// file read in the container's own /proc begins with 1: what is further out has no number there. A process of the host
-// alone is on one level.
+// Why it works: the kernel keeps one number for each level, and NSpid (Linux 4.1) has those from the level of the
+// proc file system inwards. Here that is the host's, so the host's number comes first and the innermost last. The
+// same file read in the container's own /proc begins with 1: what is further out has no number there. A process of
+// the host alone is on one level.
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,10 @@
 // A /proc that shows the container.
 //
-// ps(1) lists the directories of /proc. What is there depends on who has mounted it, and not on who looks: a proc file
-// system shows the PID namespace that its mounter was in. unshare(2) does not move its caller to the new PID namespace.
-// The next child is born there, as process 1.
+// ps(1) lists the directories of /proc. What is there depends on who has mounted it, and not on who looks: a proc
+// file system shows the PID namespace that its mounter was in. unshare(2) does not move its caller to the new PID
+// namespace. The next child is born there, as process 1.
 //
-// `container` starts such a child, and mounts a proc. It lists the host's processes.
+// `container` starts such a child, and mounts a proc. But that one shows the host's processes.
 //
 // Read: book/src/03-pid.md#failure, pid_namespaces(7), unshare(2).
 
@@ -16,6 +16,7 @@ use anyhow::Result;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
+/// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
 /// Starts sleep(1) as process 1 of a container, with a /proc that shows the container's processes.
@@ -24,7 +25,7 @@ fn container() -> Result<()> {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
     let mut sleep = Command::new("sleep");
     sleep.arg("1000");
-    // SAFETY: this process has one thread.
+    // SAFETY: this process has one thread, so `set_up` may do there what it likes.
     unsafe { sleep.pre_exec(set_up) };
     sleep.spawn()?;
     Ok(())
@@ -37,10 +38,10 @@ fn set_up() -> io::Result<()> {
 
 fn main() {}
 
-// Why it works: `set_up` runs in process 1, the first that is in the new namespace, and so the proc that it mounts is of
-// that namespace. Its parent stays in the host's PID namespace for as long as it lives, before spawn and after. The
-// mount namespace is another matter: unshare(2) has moved the parent there, and the child is in it as well, so that the
-// new /proc covers the host's for these two alone. In the stages ns_init is what `set_up` is here.
+// Why it works: `set_up` runs in process 1, the first that is in the new namespace, and so the proc that it mounts
+// is of that namespace. Its parent stays in the host's PID namespace for as long as it lives, before spawn and
+// after. The mount namespace is another matter: unshare(2) has moved the parent there, and the child is in it as
+// well, so that the new /proc covers the host's for these two alone. In the stages ns_init is what `set_up` is here.
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,8 @@
 // Somebody has to ask.
 //
-// When a process ends, the kernel keeps its number and its exit status until its parent has asked for the status. When
-// the parent ends first, process 1 of the PID namespace is the parent from then on. A process 1 that asks for none but
-// its own program's gathers zombies, until no number is left.
+// When a process ends, the kernel keeps its number and its exit status until its parent has asked for the status.
+// When the parent ends first, process 1 of the PID namespace is the parent from then on. A process 1 that asks for
+// none but its own program's gathers zombies, until no number is left.
 //
 // Read: book/src/03-pid.md#shell, wait(2), pid_namespaces(7).
 
@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::Pid;
 
-/// What process 1 does when it has started `program`: waits for its end, and returns its exit status. Whoever else ends
-/// until then is no zombie for long.
+/// What process 1 does when it has started `program`: waits for its end, and returns its exit status. Whoever else
+/// ends until then is no zombie for long.
 fn reap(program: Pid) -> Result<i32> {
     loop {
         match wait()? {
@@ -24,10 +24,10 @@ fn reap(program: Pid) -> Result<i32> {
 
 fn main() {}
 
-// Why it works: wait(2) returns for whichever child ends next, by itself or by a signal, and to have asked is all that
-// an orphan needs. Only the program's end is a reason to stop. Who waits for all others as well may wait for ever: a
-// process that is left behind need not end. It does not have to either, since the kernel kills all that are left when
-// process 1 has ended. This is the loop of the stages' ns_run.
+// Why it works: wait(2) returns for whichever child ends next, by itself or by a signal, and to have asked is all
+// that an orphan needs. Only the program's end is a reason to stop. Who waits for all others as well may wait for
+// ever: a process that is left behind need not end. It does not have to either, since the kernel kills all that are
+// left when process 1 has ended. This is the loop of the stages' ns_run.
 
 #[cfg(test)]
 mod tests {
