@@ -35,7 +35,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{
@@ -183,7 +183,10 @@ extern "C" fn before_main() {
         let life = LIVES.iter().find(|(known, _)| *known == name);
         // Those that reexec starts have signals held back.
         SigSet::empty().thread_set_mask().context("unblock signals")?;
-        life.context("no such life")?.1(&mut sheet)
+        let (name, life) = life.context("no such life")?;
+        // Otherwise /proc shows all of them as "exe".
+        prctl::set_name(&reexec::c_string(name)?).context("set the name of the process")?;
+        life(&mut sheet)
     });
     let code = match status {
         Ok(Ok(code)) => i32::from(code != ExitCode::SUCCESS),
@@ -369,6 +372,18 @@ impl Host {
     #[track_caller]
     pub fn run<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> T {
         self.start(function).value
+    }
+
+    /// As [`Host::start`], in process 1 of a new PID namespace. The /proc there is the host's. Not for
+    /// [`as_user`], who may make no namespace.
+    #[track_caller]
+    pub fn start_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
+        // The test itself stays: only its next children are born there.
+        unshare(CloneFlags::CLONE_NEWPID).expect("the host's root may do that");
+        let parked = self.park(function);
+        let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
+        setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
+        parked.release()
     }
 
     /// Makes the process for a learner's function, which waits there until it is released.
