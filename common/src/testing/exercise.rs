@@ -54,7 +54,10 @@ const PATIENCE: u16 = 10;
 /// Seconds after which a test is stuck.
 const TIMEOUT: u32 = 60;
 
-/// The words that a test fails with where no cgroup can be had.
+/// The words that a test fails with where the machine lacks what it takes.
+pub const NEEDS: &str = "This exercise needs";
+
+/// Those where no cgroup can be had.
 pub const NEEDS_A_CGROUP: &str = "This exercise needs a cgroup of your own";
 
 /// Runs `test` as root of a throw-away host. That is an ordinary user in a user namespace, as under
@@ -75,6 +78,15 @@ pub fn as_user<F: Fn(&Host) + Copy>(read: &str, test: F) {
     Sheet { user: true, ..Sheet::new(read, test) }.run();
 }
 
+/// Runs `test` as an ordinary user of the machine itself: for what a user namespace shows only where it is not
+/// in another one of an ordinary user's. In such a one setgroups(2) is denied, and to all below it.
+///
+/// No namespace is around it. What it starts is ended, and nothing else is taken back. Arguments and panics are
+/// those of [`as_root`].
+pub fn on_the_machine<F: Fn(&Host) + Copy>(read: &str, test: F) {
+    Sheet { machine: true, ..Sheet::new(read, test) }.run();
+}
+
 /// Runs `test` as root of a throw-away host with a cgroup that may be written to: [`Host::cgroup`]. Its
 /// children have the controller pids.
 ///
@@ -92,6 +104,8 @@ struct Sheet {
     read: String,
     /// Whether it is run as an ordinary user.
     user: bool,
+    /// Whether it is run without a host around it.
+    machine: bool,
     /// Whether it gets a cgroup.
     wants_cgroup: bool,
     /// The cgroup that it has got.
@@ -117,6 +131,7 @@ impl Sheet {
             test: (call::<F> as *const () as isize).wrapping_sub(origin()),
             read: read.into(),
             user: false,
+            machine: false,
             wants_cgroup: false,
             cgroup: None,
             ids: (0, 0),
@@ -244,6 +259,9 @@ fn no_cgroup() -> String {
 
 /// Third life: makes the namespaces that play the host.
 fn launch(sheet: &mut Sheet) -> Result<ExitCode> {
+    if sheet.machine {
+        return launch_on_the_machine(sheet);
+    }
     if let Some(cgroup) = &mut sheet.cgroup {
         // Made by the user, all of its files are theirs, and not only those that are delegated.
         let own = cgroup::Own { directory: cgroup.join("exercise") };
@@ -262,6 +280,24 @@ fn launch(sheet: &mut Sheet) -> Result<ExitCode> {
         .uid_mappings(&one_id(0, sheet.ids.0))
         .gid_mappings(&one_id(0, sheet.ids.1))
         .run()
+}
+
+/// Starts the test where this process is, and ends all that it leaves.
+fn launch_on_the_machine(sheet: &Sheet) -> Result<ExitCode> {
+    // Whose parent has ended, becomes a child of this one.
+    prctl::set_child_subreaper(true).context("become the parent of orphans")?;
+    let test = reexec::command("test").env(SHEET, sheet.to_json()).start()?.release()?;
+    let status = test.wait();
+    loop {
+        for orphan in probe::children(getpid()) {
+            let _ = kill(orphan, Signal::SIGKILL);
+        }
+        match reexec::wait_for(None) {
+            Ok(_) => continue,
+            Err(Errno::ECHILD) => return status,
+            Err(error) => return Err(error).context("wait for what the test has left"),
+        }
+    }
 }
 
 /// Fourth life: process 1 of the host, and root there. Dresses the namespaces up.
@@ -432,6 +468,25 @@ impl Host {
     /// Reads a file of /proc/PID of the test's own process, such as `mounts`.
     pub fn read(&self, file: &str) -> String {
         probe::read(self.this, file)
+    }
+
+    /// Returns the names of its network devices, as in `eth0 lo`.
+    pub fn devices(&self) -> String {
+        probe::devices(self.this)
+    }
+
+    /// Fails where a program is not installed: neither in `PATH`, nor in /usr/sbin, which an ordinary user's may
+    /// lack.
+    #[track_caller]
+    pub fn need(&self, program: &str, package: &str) {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+        if !directories.map(|directory| directory.join(program)).any(|file| file.is_file()) {
+            self.fail(&format!(
+                "{NEEDS} the program {program}. Debian and Ubuntu: `sudo apt install {package}`; others call \
+                 the package the same. Or go on with another exercise: `l` in Rustlings."
+            ));
+        }
     }
 
     /// The cgroup that the test may write to, with all of its limits. The host's processes are in one beside it,

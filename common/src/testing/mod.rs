@@ -23,6 +23,7 @@ pub mod every_stage;
 pub mod exercise;
 #[cfg(feature = "testing")]
 mod harness;
+pub mod network;
 pub mod probe;
 #[cfg(feature = "testing")]
 pub mod queues;

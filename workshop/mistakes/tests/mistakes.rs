@@ -9,7 +9,7 @@
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
 
-use common::testing::exercise::NEEDS_A_CGROUP;
+use common::testing::exercise::NEEDS;
 use common::testing::skipped;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -102,7 +102,7 @@ impl Case {
             passed += usize::from(output.status.success());
             said += &String::from_utf8_lossy(&output.stderr);
         }
-        if said.contains(NEEDS_A_CGROUP) {
+        if said.contains(NEEDS) {
             return skipped("needs a cgroup to make others in: sudo tests/as-user COMMAND");
         }
         let all = passed == self.tests.len();
