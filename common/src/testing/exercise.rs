@@ -333,14 +333,7 @@ fn test(sheet: &mut Sheet) -> Result<ExitCode> {
     // Programs that a learner starts are none of these lives.
     // SAFETY: this process has one thread.
     unsafe { env::remove_var(SHEET) };
-    let cgroup = sheet.cgroup.clone();
-    panic::set_hook(Box::new(move |panic| {
-        eprintln!("{}", message(panic));
-        // What is unwound waits for its processes.
-        if let Some(cgroup) = &cgroup {
-            cgroup::thaw(cgroup);
-        }
-    }));
+    panic::set_hook(Box::new(|panic| eprintln!("{}", message(panic))));
     let address = origin().wrapping_add(sheet.test) as *const ();
     // SAFETY: the same file is executed, so this is where `call` is that `Sheet::new` has counted to.
     let test = unsafe { std::mem::transmute::<*const (), fn(&Host)>(address) };
@@ -401,7 +394,7 @@ impl Host {
         // SAFETY: this process has one thread, so that the child has all of it.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { child } => {
-                let process = Process(child);
+                let process = Process { pid: child, cgroup: self.cgroup.clone() };
                 Parked { host: self, process, release, outcome, _value: std::marker::PhantomData }
             }
             ForkResult::Child => {
@@ -508,13 +501,20 @@ fn learn<T: Value>(function: impl FnOnce() -> Result<T>, hold: OwnedFd, report: 
 }
 
 /// A process of the host. Dropped, it is killed.
-struct Process(Pid);
+struct Process {
+    pid: Pid,
+    /// The host's, where it may be frozen.
+    cgroup: Option<PathBuf>,
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only if it is gone, which is what they are for.
-        let _ = kill(self.0, Signal::SIGKILL);
-        let _ = reexec::wait_for(Some(self.0));
+        let _ = kill(self.pid, Signal::SIGKILL);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup::thaw(cgroup);
+        }
+        let _ = reexec::wait_for(Some(self.pid));
     }
 }
 
@@ -530,7 +530,7 @@ pub struct Parked<'a, T> {
 impl<T: Value> Parked<'_, T> {
     /// Its process id, as the host sees it.
     pub fn pid(&self) -> Pid {
-        self.process.0
+        self.process.pid
     }
 
     /// Lets the function begin, and returns when it has returned.
@@ -570,7 +570,7 @@ pub struct Container<T> {
 impl<T> Container<T> {
     /// Its process id, as the host sees it.
     pub fn pid(&self) -> Pid {
-        self.process.0
+        self.process.pid
     }
 
     /// Returns the identity of one of its namespaces, as in `uts:[4026531838]`. The kinds are the names in
