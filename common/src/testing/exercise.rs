@@ -507,11 +507,19 @@ struct Process {
     cgroup: Option<PathBuf>,
 }
 
+impl Process {
+    /// Whether its freezer is one of these.
+    fn is_below(&self, cgroup: &Path) -> bool {
+        let own = crate::cgroup::of_controller(self.pid, "freezer");
+        own.is_some_and(|own| own.starts_with(cgroup))
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only if it is gone, which is what they are for.
         let _ = kill(self.pid, Signal::SIGKILL);
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup.as_deref().filter(|cgroup| self.is_below(cgroup)) {
             cgroup::thaw(cgroup);
         }
         let _ = reexec::wait_for(Some(self.pid));
