@@ -1,8 +1,8 @@
 // Half a processor, or a twentieth.
 //
-// A quota bounds the processor time of a cgroup: so many microseconds in each period of 100,000. Whoever has used them
-// up waits for the next period. That holds even if nobody else wants the processor, unlike a share such as cpu.weight.
-// One file has the quota, and it has other names on cgroup v1 and v2: `quota_file` knows them.
+// A quota bounds the processor time of a cgroup: so many microseconds in each period of 100,000. Whoever has used
+// them up waits for the next period. That holds even if nobody else wants the processor, unlike a share such as
+// cpu.weight. One file has the quota, and it has other names on cgroup v1 and v2: `quota_file` knows them.
 //
 // Read: book/src/controllers.md#list, and cgroup-v2.rst of the kernel's documentation, "cpu.max".
 

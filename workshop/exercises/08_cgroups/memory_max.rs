@@ -101,9 +101,16 @@ mod tests {
             let container = host.park(eat);
             host.run(|| limit_memory(&cgroup, container.pid(), LIMIT));
             let Files { memory, swap, no_swap, .. } = files(&cgroup);
-            host.shows(memory, host.read_cgroup(&format!("container/{memory}"))).should_be(LIMIT);
-            host.shows(swap, host.read_cgroup(&format!("container/{swap}")))
-                .should_be(no_swap(LIMIT));
+            host.shows(
+                &format!("the limit of memory, {memory}"),
+                host.read_cgroup(&format!("container/{memory}")),
+            )
+            .should_be(LIMIT);
+            host.shows(
+                &format!("the limit of swap, {swap}"),
+                host.read_cgroup(&format!("container/{swap}")),
+            )
+            .should_be(no_swap(LIMIT));
         });
     }
 

@@ -1,4 +1,4 @@
-// refused with: Wrong: memory.
+// refused with: the limit of memory
 // refused with: it should show    16777216
 // refused with: the kernel shows  16384
 
@@ -37,4 +37,3 @@ fn files(cgroup: &Path) -> Files {
     let (memory, swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
     Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
 }
-

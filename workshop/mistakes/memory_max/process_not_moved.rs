@@ -35,4 +35,3 @@ fn files(cgroup: &Path) -> Files {
     let (memory, swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
     Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
 }
-

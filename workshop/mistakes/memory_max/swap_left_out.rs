@@ -1,5 +1,4 @@
-// refused with: Wrong: memory.
-// refused with: it should show    
+// refused with: the limit of swap
 
 use std::fs;
 use std::path::Path;
@@ -35,4 +34,3 @@ fn files(cgroup: &Path) -> Files {
     let (memory, swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
     Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
 }
-

@@ -50,9 +50,10 @@ fn receive(queue: i32) -> Result<u8> {
 }
 
 // Why it works: msgget(2) looks for the key in the IPC namespace that the caller is in at that moment. Before
-// unshare(2) that is the host's, where the order is, and afterwards a new one, which begins without any queue. So the
-// queue has to be opened twice. An identifier is no descriptor that could be kept open: it is a number as well, and the
-// next call looks it up again. When the container ends, its queue ends with the namespace; the host's stays.
+// unshare(2) that is the host's, where the order is, and afterwards a new one, which begins without any queue. So
+// the queue has to be opened twice. An identifier is no descriptor that could be kept open: it is a number as well,
+// and the next call looks it up again. When the container ends, its queue ends with the namespace; the host's
+// stays.
 
 fn main() {}
 

@@ -33,10 +33,10 @@ fn make_queue(name: &str) -> Result<()> {
     Ok(())
 }
 
-// Why it works: mount(2) makes a file system of type mqueue for the IPC namespace of its caller, and that is the new one
-// by now. A mount namespace alone copies mounts, and a copy of the host's list shows what the host's list shows. The queue
-// is there without any list, since mq_open(3) takes no path. The right to mount comes from the user namespace that the
-// IPC namespace belongs to.
+// Why it works: mount(2) makes a file system of type mqueue for the IPC namespace of its caller, and that is the
+// new one by now. A mount namespace alone copies mounts, and a copy of the host's list shows what the host's list
+// shows. The queue is there without any list, since mq_open(3) takes no path. The right to mount comes from the
+// user namespace that the IPC namespace belongs to.
 
 fn main() {}
 

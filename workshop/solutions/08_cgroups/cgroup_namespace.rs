@@ -19,10 +19,11 @@ fn container(cgroup: &Path) -> Result<()> {
     Ok(())
 }
 
-// Why it works: the kernel notes, as the root of the new namespace, the cgroup that the caller of unshare(2) is in, and
-// shows paths from there on. After the move that is the container's own. Before it, it was the host's, and a cgroup
-// beside that one is `/../container`. Nothing about the cgroup itself has changed: the host sees the path as before, and
-// the limits are the same. That is why stage 08 makes this namespace in ns_init, and none of the others.
+// Why it works: the kernel notes, as the root of the new namespace, the cgroup that the caller of unshare(2) is in,
+// and shows paths from there on. After the move that is the container's own. Before it, it was the host's, and a
+// cgroup beside that one is `/../container`. Nothing about the cgroup itself has changed: the host sees the path as
+// before, and the limits are the same. That is why stage 08 makes this namespace in ns_init, and none of the
+// others.
 
 fn main() {}
 

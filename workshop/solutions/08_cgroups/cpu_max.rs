@@ -1,8 +1,8 @@
 // Half a processor, or a twentieth.
 //
-// A quota bounds the processor time of a cgroup: so many microseconds in each period of 100,000. Whoever has used them
-// up waits for the next period. That holds even if nobody else wants the processor, unlike a share such as cpu.weight.
-// One file has the quota, and it has other names on cgroup v1 and v2: `quota_file` knows them.
+// A quota bounds the processor time of a cgroup: so many microseconds in each period of 100,000. Whoever has used
+// them up waits for the next period. That holds even if nobody else wants the processor, unlike a share such as
+// cpu.weight. One file has the quota, and it has other names on cgroup v1 and v2: `quota_file` knows them.
 //
 // Read: book/src/controllers.md#list, and cgroup-v2.rst of the kernel's documentation, "cpu.max".
 
@@ -29,10 +29,11 @@ fn quota_file(cgroup: &Path) -> PathBuf {
     if v2.exists() { v2 } else { cgroup.join("cpu.cfs_quota_us") }
 }
 
-// Why it works: the kernel takes the time that processes of the cgroup run from the quota, on whatever processors that is,
-// and takes them off when it is used up: they are throttled, which cpu.stat counts by periods. With 50,000 that is half a
-// processor; two of them take 200,000, and four threads that are busy on four processors have then used it up after a half
-// of the period. So a quota costs latency: whoever needs more has to wait, and be it in the middle of a request.
+// Why it works: the kernel takes the time that processes of the cgroup run from the quota, on whatever processors
+// that is, and takes them off when it is used up: they are throttled, which cpu.stat counts by periods. With 50,000
+// that is half a processor; two of them take 200,000, and four threads that are busy on four processors have then
+// used it up after a half of the period. So a quota costs latency: whoever needs more has to wait, and be it in the
+// middle of a request.
 
 fn main() {}
 

@@ -51,11 +51,11 @@ fn files(cgroup: &Path) -> Files {
     Files { switch: file, freeze: "FROZEN", thaw: "THAWED", state: file, frozen: "FROZEN" }
 }
 
-// Why it works: the kernel asks each process of the cgroup to stop where it does no harm, at the border between kernel and
-// user space, and counts those that have. One that is made in the meantime is in the cgroup as well, and stops, too. No
-// signal is sent, so nobody inside or outside sees one, as the parent does with SIGSTOP, and nothing has to be remembered
-// about those that had been stopped before. This is what `docker pause` does, and what a checkpoint begins with. Had `look`
-// an error to return, the thawing would have to come first all the same.
+// Why it works: the kernel asks each process of the cgroup to stop where it does no harm, at the border between
+// kernel and user space, and counts those that have. One that is made in the meantime is in the cgroup as well, and
+// stops, too. Nobody is told, unlike with SIGSTOP, of which the parent hears; and those that somebody had stopped
+// before are not woken by the thaw. This is what `docker pause` does. Whatever `look` has seen, the thaw comes
+// before this function returns.
 
 fn main() {}
 

@@ -48,11 +48,11 @@ fn files(cgroup: &Path) -> Files {
     Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
 }
 
-// Why it works: the kernel charges a page to the cgroup of the process that touches it first. At the limit it tries to
-// take back others of that cgroup. Memory that no file is behind can only go to swap, which is forbidden here, so nothing
-// is left but to kill: that is the line oom_kill. The victim is the largest process of this cgroup, and none of the host.
-// What a process was charged for before it was moved stays where it was. On v1 the limit for both can't be less than the
-// one for memory: hence the order.
+// Why it works: the kernel charges a page to the cgroup of the process that touches it first. At the limit it tries
+// to take back others of that cgroup. Memory that no file is behind can only go to swap, which is forbidden here,
+// so nothing is left but to kill: that is the line oom_kill. The victim is the largest process of this cgroup, and
+// none of the host. What a process was charged for before it was moved stays where it was. On v1 the limit for both
+// can't be less than the one for memory: hence the order.
 
 fn main() {}
 
@@ -106,9 +106,16 @@ mod tests {
             let container = host.park(eat);
             host.run(|| limit_memory(&cgroup, container.pid(), LIMIT));
             let Files { memory, swap, no_swap, .. } = files(&cgroup);
-            host.shows(memory, host.read_cgroup(&format!("container/{memory}"))).should_be(LIMIT);
-            host.shows(swap, host.read_cgroup(&format!("container/{swap}")))
-                .should_be(no_swap(LIMIT));
+            host.shows(
+                &format!("the limit of memory, {memory}"),
+                host.read_cgroup(&format!("container/{memory}")),
+            )
+            .should_be(LIMIT);
+            host.shows(
+                &format!("the limit of swap, {swap}"),
+                host.read_cgroup(&format!("container/{swap}")),
+            )
+            .should_be(no_swap(LIMIT));
         });
     }
 
