@@ -2,21 +2,22 @@
 //
 // A process can read in /proc/self/cgroup which cgroup it is in, and the path tells who has started it, and what
 // else there may be. A cgroup namespace changes what is shown: its root is the cgroup that its maker is in at that
-// moment. `container` makes one, and still reads a path: it begins with `/..`.
+// moment. `container` makes one, and reads a path that begins with `/..`. On cgroup v2 it may not even get there: a
+// move out of the namespace is refused, with ENOENT.
 //
 // Read: book/src/08-cgroups.md#diff, cgroup_namespaces(7).
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
 
 /// Moves this process to `cgroup`, which it takes for the root from then on.
 fn container(cgroup: &Path) -> Result<()> {
     // TODO: the path is /.
     unshare(CloneFlags::CLONE_NEWCGROUP)?;
-    fs::write(cgroup.join("cgroup.procs"), "0")?;
+    fs::write(cgroup.join("cgroup.procs"), "0").context("move to the cgroup")?;
     Ok(())
 }
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
 
 fn container(cgroup: &Path) -> Result<()> {
-    fs::write(cgroup.join("cgroup.procs"), "0")?;
+    fs::write(cgroup.join("cgroup.procs"), "0").context("move to the cgroup")?;
     Ok(())
 }

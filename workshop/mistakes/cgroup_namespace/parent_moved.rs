@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
 
 fn container(cgroup: &Path) -> Result<()> {

@@ -2,28 +2,29 @@
 //
 // A process can read in /proc/self/cgroup which cgroup it is in, and the path tells who has started it, and what
 // else there may be. A cgroup namespace changes what is shown: its root is the cgroup that its maker is in at that
-// moment. `container` makes one, and still reads a path: it begins with `/..`.
+// moment. `container` makes one, and reads a path that begins with `/..`. On cgroup v2 it may not even get there: a
+// move out of the namespace is refused, with ENOENT.
 //
 // Read: book/src/08-cgroups.md#diff, cgroup_namespaces(7).
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, unshare};
 
 /// Moves this process to `cgroup`, which it takes for the root from then on.
 fn container(cgroup: &Path) -> Result<()> {
-    fs::write(cgroup.join("cgroup.procs"), "0")?;
+    fs::write(cgroup.join("cgroup.procs"), "0").context("move to the cgroup")?;
     unshare(CloneFlags::CLONE_NEWCGROUP)?;
     Ok(())
 }
 
 // Why it works: the kernel notes, as the root of the new namespace, the cgroup that the caller of unshare(2) is in,
 // and shows paths from there on. After the move that is the container's own. Before it, it was the host's, and a
-// cgroup beside that one is `/../container`. Nothing about the cgroup itself has changed: the host sees the path as
-// before, and the limits are the same. That is why stage 08 makes this namespace in ns_init, and none of the
-// others.
+// cgroup beside that one is `/../container`; with the mount option nsdelegate, as systemd mounts v2, nobody crosses
+// that border. Nothing about the cgroup itself has changed: the host sees the path as before, and the limits are the
+// same. Stage 08 makes this namespace in ns_init for the same reason, and all others with clone(2).
 
 fn main() {}
 
