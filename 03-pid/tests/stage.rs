@@ -1,8 +1,9 @@
 //! Stage 03 from outside.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use common::testing::{self, As, Stage, escape, every_stage, probe};
+use common::testing::snapshot::Snapshot;
+use common::testing::{self, As, Output, Stage, escape, every_stage, probe};
 use common::{rootfs, tests};
 use nix::unistd::getpid;
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
             two_containers_at_once_leave_no_mount,
             its_chroot_can_be_escaped,
         ],
+        &[As::Root, As::User] => [root_of_a_user_namespace_in_the_mounts_of_its_host_is_refused],
     ]);
     testing::main(3, env!("CARGO_BIN_EXE_03-pid"), tests)
 }
@@ -40,4 +42,17 @@ fn two_containers_at_once_leave_no_mount(stage: &Stage) {
 fn its_chroot_can_be_escaped(stage: &Stage) {
     assert!(escape::escapes(stage), "chroot(2) is no wall, and stage 04 tells why");
     assert_eq!(rootfs::DEFAULT, "/tmp/busybox");
+}
+
+fn root_of_a_user_namespace_in_the_mounts_of_its_host_is_refused(stage: &Stage) {
+    let host = Snapshot::take();
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user"]).arg(&stage.program).args(["-c", "echo ran"]);
+    Output::of(&mut unshare).refused(&["mount /proc", "another one", "cargo rootless -p pid"]);
+    host.assert_unchanged();
+    // What the runner of `cargo rootless` adds.
+    let mut rootless = Command::new("unshare");
+    rootless.args(["--user", "--map-root-user", "--mount"]).arg(&stage.program);
+    assert!(Output::of(rootless.args(["-c", "echo ran"])).stdout == "ran\n");
+    host.assert_unchanged();
 }

@@ -271,12 +271,22 @@ impl Changes {
     /// Returns what undoes the changes, in an order that works: a change, and the command that undoes it, for
     /// root. Where one command undoes several changes, or none is known, there is None.
     pub fn undo(&self) -> Vec<(String, Option<String>)> {
+        // A line of mountinfo begins with a number that tells nothing of what is on top of what: the path does.
+        let place = |(part, line): &&(Part, String)| {
+            let point =
+                Mount::parse(line).filter(|_| *part == Part::Mounts).map(|mount| mount.point);
+            (*part, point)
+        };
+        let (mut new, mut gone): (Vec<_>, Vec<_>) =
+            (self.new.iter().collect(), self.gone.iter().collect());
+        new.sort_by_key(place);
+        gone.sort_by_key(place);
         let mut undo = Vec::new();
         // What is on top of something else, such as a mount on a mount, has the longer path.
-        for (part, line) in self.new.iter().rev() {
+        for (part, line) in new.into_iter().rev() {
             undo.push((format!("+ {part}: {line}"), self.undo_new(*part, line)));
         }
-        for (part, line) in &self.gone {
+        for (part, line) in gone {
             undo.push((format!("- {part}: {line}"), self.undo_gone(*part, line)));
         }
         undo
@@ -462,4 +472,22 @@ pub fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Changes, Part};
+
+    #[test]
+    fn a_mount_on_a_mount_is_undone_first_whatever_its_number() {
+        let mount = |number, point: &str| {
+            (Part::Mounts, format!("{number} 30 0:50 / {point} rw - tmpfs none rw"))
+        };
+        for (outer, inner) in [(999, 1000), (30, 31), (31, 30)] {
+            let new = vec![mount(inner, "/mnt/outer/inner"), mount(outer, "/mnt/outer")];
+            let undo = Changes { gone: Vec::new(), new }.undo();
+            let commands: Vec<_> = undo.into_iter().filter_map(|(_, command)| command).collect();
+            assert_eq!(commands, ["umount /mnt/outer/inner", "umount /mnt/outer"]);
+        }
+    }
 }

@@ -73,7 +73,11 @@ fn outside(stage: u8) -> Result<ExitCode> {
     if stage >= 3 {
         rootfs::look(if stage == 3 { &["proc"] } else { &["proc", "temp", "dev"] })?;
     }
-    let on_host = if stage >= 6 && getuid().is_root() { may_change_network() } else { Ok(()) };
+    let on_host = match stage {
+        3 => may_mount().context("mount /proc"),
+        6.. if getuid().is_root() => may_change_network().context(Step::Link("brg0".into())),
+        _ => Ok(()),
+    };
     let reservation = if stage >= 6 { Some(reserve()?) } else { None };
     let mut command = reexec::command(INSIDE).cloneflag(CloneFlags::CLONE_NEWUTS);
     for (first, flag) in [
@@ -92,10 +96,12 @@ fn outside(stage: u8) -> Result<ExitCode> {
         command = command.uid_mappings(&one_id(0, getuid().as_raw()));
         command = command.gid_mappings(&one_id(0, getgid().as_raw()));
     }
+    // Declared first, and so dropped last: a cgroup can be removed when the parked child has left it.
+    let _limit;
     let parked = command.start()?;
-    // Now is when the stage makes the bridge.
-    on_host.context(Step::Link("brg0".into()))?;
-    let _limit = if stage >= 8 { Some(Limit::new(parked.pid())?) } else { None };
+    // Now is when the stage makes the bridge, or the mount.
+    on_host?;
+    _limit = if stage >= 8 { Some(Limit::new(parked.pid())?) } else { None };
     let _cable = reservation.map(|reservation| reservation.connect(parked.pid())).transpose()?;
     parked.release()?.wait()
 }
@@ -118,6 +124,15 @@ fn reserve() -> Result<cable::Reservation> {
         reexec::write_id_maps(getpid(), &one_id(uid, uid), &one_id(gid, gid))?;
     }
     cable::reserve(Some(ADDRESS))
+}
+
+/// Fails if this process may not mount in its mount namespace. It asks for a file system of no type, which is
+/// refused for want of a right before it is for want of a type: mount(2).
+fn may_mount() -> Result<()> {
+    match mount(NONE, "/", NONE, MsFlags::empty(), NONE) {
+        Err(errno) if errno != Errno::EINVAL => Err(errno.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Fails if this process may not make a device in its network namespace. It asks the kernel to remove one

@@ -1,6 +1,7 @@
 //! What the doctor says of stage 08, and of what has changed on the host: in a cgroup of its own, where no
 //! other program makes any.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         ],
         &[As::Root] => [
             a_cgroup_of_somebody_else_is_told,
+            root_of_a_user_namespace_is_told_that_the_cgroup_is_of_another,
+            a_cgroup_with_others_below_it_is_told_with_one_that_has_none,
+            a_limit_of_cgroups_is_told,
             read_only_cgroups_can_be_made_writable,
             cgroups_that_are_not_mounted_can_be,
             another_cgroup_namespace_is_told,
@@ -52,7 +56,7 @@ fn the_cgroups_are_as_before(stage: &Stage) {
 fn a_cgroup_that_is_left_is_named_with_the_command_that_removes_it(stage: &Stage) {
     assert_eq!(stage.run(["snapshot", "/tmp/file"]).code, 0);
     let left = cgroup::own().unwrap().join("08-cgroups.1.0");
-    std::fs::create_dir_all(left.join("below")).unwrap();
+    fs::create_dir_all(left.join("below")).unwrap();
     let compared = stage.run(["compare", "/tmp/file"]);
     assert_eq!(compared.code, 1);
     for command in compared.stdout.lines().filter_map(|line| line.strip_prefix("    ")) {
@@ -76,6 +80,58 @@ fn a_cgroup_of_somebody_else_is_told(stage: &Stage) {
     report.assert_cause("08-cgroups", title, &[advised, "gives up"]);
     host.assert_unchanged();
     // Root is who these tests run as.
+    Report::now(stage).assert_states(&[("08-cgroups", "ready")]);
+}
+
+fn root_of_a_user_namespace_is_told_that_the_cgroup_is_of_another(stage: &Stage) {
+    let ordinary = ["--reuid=1000", "--regid=1000", "--clear-groups"];
+    let unshare = ["unshare", "--user", "--map-root-user", "--mount", "--net"];
+    let mut setpriv = Command::new(need("setpriv"));
+    let report = Report::of(setpriv.args(ordinary).args(unshare).arg(&stage.program));
+    let title = "The cgroup belongs to another root";
+    report.assert_cause("08-cgroups", title, &["start it outside", "cargo as-root -p cgroups"]);
+    // Root of the machine is who these tests run as.
+    Report::now(stage).assert_states(&[("08-cgroups", "ready")]);
+}
+
+fn a_cgroup_with_others_below_it_is_told_with_one_that_has_none(stage: &Stage) {
+    if !is_v2() {
+        // Version 1 has no such rule.
+        return;
+    }
+    let own = cgroup::own().unwrap();
+    let other = own.join("other");
+    fs::create_dir(&other).unwrap();
+    let mut sleep = Command::new("sleep").arg("1000").spawn().unwrap();
+    fs::write(other.join("cgroup.procs"), sleep.id().to_string()).unwrap();
+    let title = "The cgroup has others below it";
+    let words = ["cgroup.subtree_control", "systemd-run --scope -p Delegate=yes"];
+    Report::now(stage).assert_cause("08-cgroups", title, &words);
+    // A scope is a cgroup beside this one.
+    let scope = own.with_extension("scope");
+    fs::create_dir(&scope).unwrap();
+    let enter = format!("echo $$ >{}/cgroup.procs && exec \"$0\"", scope.display());
+    let report = Report::of(Command::new("sh").args(["-c", &enter]).arg(&stage.program));
+    fs::remove_dir(&scope).unwrap();
+    report.assert_states(&[("08-cgroups", "ready")]);
+    sleep.kill().unwrap();
+    sleep.wait().unwrap();
+}
+
+fn a_limit_of_cgroups_is_told(stage: &Stage) {
+    if !is_v2() {
+        // Version 1 has no such limit.
+        return;
+    }
+    let limit = cgroup::own().unwrap().join("cgroup.max.descendants");
+    fs::write(&limit, "0").unwrap();
+    let title = "A limit of cgroups is reached";
+    Report::now(stage).assert_cause(
+        "08-cgroups",
+        title,
+        &["temporarily", "cgroup.max.descendants"],
+    );
+    fs::write(&limit, "max").unwrap();
     Report::now(stage).assert_states(&[("08-cgroups", "ready")]);
 }
 

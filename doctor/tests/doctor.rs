@@ -30,6 +30,9 @@ fn main() -> ExitCode {
             a_report_fits_its_page,
             colour_is_for_a_terminal_alone_and_no_color_is_honoured,
             user_namespaces_switched_off_can_be_switched_on,
+            a_limit_of_namespaces_is_told_with_the_command_that_shows_it,
+            root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own,
+            a_kind_of_namespace_that_the_kernel_lacks_is_told,
             a_seccomp_filter_against_user_namespaces_is_told,
             a_missing_close_range_is_told_with_the_minimum,
             a_default_root_directory_that_others_can_write_to_can_be_closed,
@@ -121,6 +124,50 @@ fn user_namespaces_switched_off_can_be_switched_on(stage: &Stage) {
     }
     after.assert_states(&ALL_BUT_CGROUPS);
     assert_eq!(after.code, 0);
+}
+
+fn a_limit_of_namespaces_is_told_with_the_command_that_shows_it(stage: &Stage) {
+    let script = "echo 0 >/proc/sys/user/max_net_namespaces; \"$0\"; \
+                  echo 1000 >/proc/sys/user/max_net_namespaces; exec \"$0\"";
+    let with = ["--user", "--map-root-user", "--mount", "--net", "sh", "-c", script];
+    let output = Output::of(Command::new("unshare").args(with).arg(&stage.program));
+    let (limited, raised) =
+        output.stdout.split_once("Linux ").unwrap().1.split_once("Linux ").unwrap();
+    let limited = Report { text: limited.into(), code: 0 };
+    limited.assert_states(&ALL_BUT_CGROUPS[..5]);
+    for folder in ["06-network", "07-ipc"] {
+        limited.assert_cause(
+            folder,
+            "A limit of namespaces is reached",
+            &["ENOSPC", "gives up: nothing"],
+        );
+    }
+    let shown = sh(stage, &limited.commands()[0]);
+    assert!(shown.contains("user.max_net_namespaces = "), "{shown}");
+    Report { text: raised.into(), code: 0 }.assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own(stage: &Stage) {
+    let script = "\"$0\"; exec \"$0\" attempt 3";
+    let with = ["--user", "--map-root-user", "sh", "-c", script];
+    let output = Output::of(Command::new("unshare").args(with).arg(&stage.program));
+    let report = Report { text: output.stdout, code: 0 };
+    report.assert_states(&ALL_BUT_CGROUPS[..5]);
+    assert_eq!(report.row("02-uts-hostname").1, "cargo run -p uts-hostname");
+    assert_eq!(report.row("03-pid").1, "cargo rootless -p pid");
+    assert!(report.text.contains("foreign-namespace"), "{}", report.text);
+}
+
+fn a_kind_of_namespace_that_the_kernel_lacks_is_told(stage: &Stage) {
+    let flag = libc::CLONE_NEWIPC as u64;
+    let masked = SeccompCmpOp::MaskedEq(flag);
+    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, masked, flag).unwrap();
+    let rule = SeccompRule::new(vec![condition]).unwrap();
+    let lacking = [filter(vec![(libc::SYS_clone, vec![rule])], Errno::EINVAL)];
+    let report = Report::of(&mut filtered(stage, &lacking));
+    report.assert_states(&ALL_BUT_CGROUPS[..6]);
+    let title = "The kernel lacks a kind of namespace";
+    report.assert_cause("07-ipc", title, &["CLONE_NEWIPC", "EINVAL", "built without"]);
 }
 
 fn debians_switch_can_be_switched_back(stage: &Stage) {

@@ -35,7 +35,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{
@@ -87,12 +87,14 @@ pub fn on_the_machine<F: Fn(&Host) + Copy>(read: &str, test: F) {
     Sheet { machine: true, ..Sheet::new(read, test) }.run();
 }
 
-/// Runs `test` as root of a throw-away host with a cgroup that may be written to: [`Host::cgroup`]. Its
-/// children have the controller pids.
+/// Runs `test` as root of a throw-away host with a cgroup that may be written to: [`Host::cgroup`].
 ///
-/// Arguments and panics are those of [`as_root`]. Where no cgroup can be had, it says how to get one.
-pub fn with_cgroup<F: Fn(&Host) + Copy>(read: &str, test: F) {
-    Sheet { wants_cgroup: true, ..Sheet::new(read, test) }.run();
+/// - `controller`: what the cgroup's children have, such as pids, on cgroup v1 or v2: cgroups(7). With
+///   freezer it is what version 2 has instead.
+///
+/// The other arguments and panics are those of [`as_root`]. Where no cgroup can be had, it says how to get one.
+pub fn with_cgroup<F: Fn(&Host) + Copy>(controller: &str, read: &str, test: F) {
+    Sheet { controller: Some(controller.into()), ..Sheet::new(read, test) }.run();
 }
 
 /// What one life of a test's process leaves to the next.
@@ -106,8 +108,8 @@ struct Sheet {
     user: bool,
     /// Whether it is run without a host around it.
     machine: bool,
-    /// Whether it gets a cgroup.
-    wants_cgroup: bool,
+    /// The controller of the cgroup that it gets.
+    controller: Option<String>,
     /// The cgroup that it has got.
     cgroup: Option<PathBuf>,
     /// The ids of the user who runs it.
@@ -132,7 +134,7 @@ impl Sheet {
             read: read.into(),
             user: false,
             machine: false,
-            wants_cgroup: false,
+            controller: None,
             cgroup: None,
             ids: (0, 0),
         }
@@ -198,7 +200,10 @@ extern "C" fn before_main() {
         let life = LIVES.iter().find(|(known, _)| *known == name);
         // Those that reexec starts have signals held back.
         SigSet::empty().thread_set_mask().context("unblock signals")?;
-        life.context("no such life")?.1(&mut sheet)
+        let (name, life) = life.context("no such life")?;
+        // Otherwise /proc shows all of them as "exe".
+        prctl::set_name(&reexec::c_string(name)?).context("set the name of the process")?;
+        life(&mut sheet)
     });
     let code = match status {
         Ok(Ok(code)) => i32::from(code != ExitCode::SUCCESS),
@@ -224,10 +229,9 @@ fn enclose(sheet: &mut Sheet) -> Result<ExitCode> {
 
 impl Sheet {
     fn make_cgroup(&mut self, root: bool) -> Result<Option<cgroup::Own>> {
-        if !self.wants_cgroup {
-            return Ok(None);
-        }
-        let own = cgroup::Own::make(root.then_some(ORDINARY)).with_context(no_cgroup)?;
+        let Some(controller) = &self.controller else { return Ok(None) };
+        let own = cgroup::Own::make(controller, root.then_some(ORDINARY))
+            .with_context(|| no_cgroup(controller, root))?;
         own.enable_for_children()?;
         self.cgroup = Some(own.directory.clone());
         Ok(Some(own))
@@ -244,14 +248,17 @@ impl Sheet {
 }
 
 /// Says how to get a cgroup.
-fn no_cgroup() -> String {
-    format!(
-        "{NEEDS_A_CGROUP}.\n\
-         With cgroup v2 and systemd:\n    systemd-run --user --scope -p Delegate=yes rustlings\n\
+fn no_cgroup(controller: &str, root: bool) -> String {
+    let how = if root {
+        "As you are root already, the machine keeps the controller to itself. With cgroup v2 and systemd:\n    \
+         sudo -E systemd-run --scope -p Delegate=yes env \"PATH=$PATH\" rustlings\n\
+         (or `cargo test --bin ...` for `rustlings`). In a container, its engine decides: try the host itself."
+    } else {
+        "With cgroup v2 and systemd:\n    systemd-run --user --scope -p Delegate=yes rustlings\n\
          (or `cargo test --bin ...` for `rustlings`). Otherwise as root, where your function still is an \
-         ordinary user's:\n    sudo -E env \"PATH=$PATH\" rustlings\n\
-         The kernel's answer was"
-    )
+         ordinary user's:\n    sudo -E env \"PATH=$PATH\" rustlings"
+    };
+    format!("{NEEDS_A_CGROUP}, with the controller {controller}.\n{how}\nThe kernel's answer was")
 }
 
 /// Third life: makes the namespaces that play the host.
@@ -259,10 +266,9 @@ fn launch(sheet: &mut Sheet) -> Result<ExitCode> {
     if sheet.machine {
         return launch_on_the_machine(sheet);
     }
-    if let Some(cgroup) = &mut sheet.cgroup {
+    if let (Some(cgroup), Some(controller)) = (&mut sheet.cgroup, &sheet.controller) {
         // Made by the user, all of its files are theirs, and not only those that are delegated.
-        let own = cgroup::Own { directory: cgroup.join("exercise") };
-        fs::create_dir(&own.directory).context("make the cgroup of the exercise")?;
+        let own = cgroup::Own::of(cgroup, controller).child("exercise")?;
         own.enable_for_children()?;
         *cgroup = own.directory;
     }
@@ -318,6 +324,10 @@ fn outer(sheet: &mut Sheet) -> Result<ExitCode> {
     loop {
         let (process, status) = reexec::wait_for(None).context("wait for a process")?;
         if process == test.pid() {
+            // This process is the last one to have a say: with it all of the namespace ends.
+            if let Some(cgroup) = &sheet.cgroup {
+                cgroup::thaw(cgroup);
+            }
             return Ok(status);
         }
     }
@@ -366,7 +376,12 @@ fn test(sheet: &mut Sheet) -> Result<ExitCode> {
     let address = origin().wrapping_add(sheet.test) as *const ();
     // SAFETY: the same file is executed, so this is where `call` is that `Sheet::new` has counted to.
     let test = unsafe { std::mem::transmute::<*const (), fn(&Host)>(address) };
-    test(&Host { read: sheet.read.clone(), cgroup: sheet.cgroup.clone(), this: getpid() });
+    test(&Host {
+        read: sheet.read.clone(),
+        cgroup: sheet.cgroup.clone(),
+        controller: sheet.controller.clone().unwrap_or_default(),
+        this: getpid(),
+    });
     eprint!("{DONE}");
     Ok(ExitCode::SUCCESS)
 }
@@ -386,6 +401,8 @@ fn message(panic: &PanicHookInfo) -> String {
 pub struct Host {
     read: String,
     cgroup: Option<PathBuf>,
+    /// What its cgroup is there for.
+    controller: String,
     this: Pid,
 }
 
@@ -407,6 +424,18 @@ impl Host {
         self.start(function).value
     }
 
+    /// As [`Host::start`], in process 1 of a new PID namespace. The /proc there is the host's. Not for
+    /// [`as_user`], who may make no namespace.
+    #[track_caller]
+    pub fn start_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
+        // The test itself stays: only its next children are born there.
+        unshare(CloneFlags::CLONE_NEWPID).expect("the host's root may do that");
+        let parked = self.park(function);
+        let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
+        setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
+        parked.release()
+    }
+
     /// Makes the process for a learner's function, which waits there until it is released.
     #[track_caller]
     pub fn park<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Parked<'_, T> {
@@ -416,7 +445,7 @@ impl Host {
         // SAFETY: this process has one thread, so that the child has all of it.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { child } => {
-                let process = Process(child);
+                let process = Process { pid: child, cgroup: self.cgroup.clone() };
                 Parked { host: self, process, release, outcome, _value: std::marker::PhantomData }
             }
             ForkResult::Child => {
@@ -491,7 +520,7 @@ impl Host {
     /// Returns the cgroup of a process, as a path from [`Host::cgroup`] on.
     #[track_caller]
     pub fn cgroup_of(&self, process: Pid) -> String {
-        let own = probe::cgroup(process).unwrap_or_default();
+        let own = crate::cgroup::of_controller(process, &self.controller).unwrap_or_default();
         let below = own.strip_prefix(self.cgroup()).unwrap_or(&own);
         format!("/{}", below.display())
     }
@@ -542,13 +571,28 @@ fn learn<T: Value>(function: impl FnOnce() -> Result<T>, hold: OwnedFd, report: 
 }
 
 /// A process of the host. Dropped, it is killed.
-struct Process(Pid);
+struct Process {
+    pid: Pid,
+    /// The host's, where it may be frozen.
+    cgroup: Option<PathBuf>,
+}
+
+impl Process {
+    /// Whether its freezer is one of these.
+    fn is_below(&self, cgroup: &Path) -> bool {
+        let own = crate::cgroup::of_controller(self.pid, "freezer");
+        own.is_some_and(|own| own.starts_with(cgroup))
+    }
+}
 
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only if it is gone, which is what they are for.
-        let _ = kill(self.0, Signal::SIGKILL);
-        let _ = reexec::wait_for(Some(self.0));
+        let _ = kill(self.pid, Signal::SIGKILL);
+        if let Some(cgroup) = self.cgroup.as_deref().filter(|cgroup| self.is_below(cgroup)) {
+            cgroup::thaw(cgroup);
+        }
+        let _ = reexec::wait_for(Some(self.pid));
     }
 }
 
@@ -564,7 +608,7 @@ pub struct Parked<'a, T> {
 impl<T: Value> Parked<'_, T> {
     /// Its process id, as the host sees it.
     pub fn pid(&self) -> Pid {
-        self.process.0
+        self.process.pid
     }
 
     /// Lets the function begin, and returns when it has returned.
@@ -604,7 +648,7 @@ pub struct Container<T> {
 impl<T> Container<T> {
     /// Its process id, as the host sees it.
     pub fn pid(&self) -> Pid {
-        self.process.0
+        self.process.pid
     }
 
     /// Returns the identity of one of its namespaces, as in `uts:[4026531838]`. The kinds are the names in

@@ -188,7 +188,7 @@ fn enclose(suite: &Suite) -> Result<ExitCode> {
         return command.run();
     }
     let owner = (root && who != As::Root).then_some(ORDINARY);
-    let cgroup = cgroup::Own::make(owner).unwrap_or_else(|error| {
+    let cgroup = cgroup::Own::make("pids", owner).unwrap_or_else(|error| {
         skip(&format!("needs a cgroup to make others in ({error:#}): sudo tests/as-user COMMAND"))
     });
     let outer = command.env(cgroup::VARIABLE, &cgroup.directory).start()?;

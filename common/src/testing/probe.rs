@@ -75,6 +75,23 @@ pub fn peers(pid: Pid) -> String {
     all.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(" ")
 }
 
+/// Returns the path of a process's cgroup as /proc/PID/cgroup shows it in this process's cgroup namespace: on cgroup
+/// v1 that in the hierarchy of this controller.
+pub fn cgroup_path(pid: Pid, controller: &str) -> String {
+    crate::cgroup::path(pid, controller).unwrap_or_default()
+}
+
+/// Returns the System V message queues of this process's IPC namespace, a line each, as in `key 1: 2 messages`:
+/// /proc/sysvipc/msg in proc_sysvipc(5).
+pub fn message_queues() -> String {
+    let list = fs::read_to_string("/proc/sysvipc/msg").unwrap_or_default();
+    let queues = list.lines().skip(1).map(|queue| {
+        let columns: Vec<_> = queue.split_whitespace().collect();
+        format!("key {}: {} messages", columns[0], columns[4])
+    });
+    queues.collect::<Vec<_>>().join("\n")
+}
+
 /// Returns all processes of this PID namespace, zombies included.
 pub fn processes() -> Vec<Pid> {
     let mut pids: Vec<_> = fs::read_dir("/proc")

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_container_is_in_a_cgroup_with_the_limit() {
-        exercise::with_cgroup(READ, |host| {
+        exercise::with_cgroup("pids", READ, |host| {
             let container = host.park(fork_ten);
             host.run(|| limit_processes(host.cgroup(), container.pid(), LIMIT));
             host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn the_kernel_refuses_the_sixth_process() {
-        exercise::with_cgroup(READ, |host| {
+        exercise::with_cgroup("pids", READ, |host| {
             let container = host.park(fork_ten);
             host.run(|| limit_processes(host.cgroup(), container.pid(), LIMIT));
             let container = container.release();
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn nobody_else_is_limited() {
-        exercise::with_cgroup(READ, |host| {
+        exercise::with_cgroup("pids", READ, |host| {
             let container = host.park(fork_ten);
             let before = all_limits(host);
             host.run(|| limit_processes(host.cgroup(), container.pid(), LIMIT));

@@ -1,6 +1,7 @@
 //! Types a chapter's blocks, and compares what comes with what the book has.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ use crate::values::Values;
 /// Seconds after which a chapter is stuck.
 const TIMEOUT: u32 = 300;
 
+/// The argument that asks for the chapter as it should be.
+pub const UPDATE: &str = "update";
+
 /// After so many differences the rest follow from them.
 const ENOUGH: usize = 5;
 
@@ -32,7 +36,7 @@ pub fn main(_: &()) -> Result<ExitCode> {
     let here = blocks(&text)?.into_iter().filter(|block| {
         block.no_run.is_none() && block.cgroups.is_none_or(|version| version == cgroups())
     });
-    let updates = env::var_os("BOOK_UPDATE").is_some();
+    let updates = env::args().nth(4).as_deref() == Some(UPDATE);
     let mut session = Session { name, updates, ..Session::default() };
     if let Err(error) = session.run(&here.collect::<Vec<_>>()) {
         session.failures.push(format!("{error:#}"));
@@ -85,10 +89,10 @@ impl Session {
     }
 
     fn step(&mut self, other: bool, step: &Step, line: usize, goes_on: bool) -> Result<()> {
-        if !self.terminals.contains_key(&other) {
-            self.terminals.insert(other, Terminal::open()?);
-        }
-        let terminal = self.terminals.get_mut(&other).expect("it is open");
+        let terminal = match self.terminals.entry(other) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(Terminal::open()?),
+        };
         let mut typed = 1;
         match &step.input {
             Input::Nothing => typed = 0,
