@@ -58,7 +58,7 @@ pub fn enclose(_: &()) -> Result<ExitCode> {
 
 /// Second life: process 1 of the host.
 pub fn main(_: &()) -> Result<ExitCode> {
-    let [chapter, workspace, programs] =
+    let [chapter, workspace, programs, _] =
         env::args_os().skip(1).collect::<Vec<_>>().try_into().ok().context("usage")?;
     let text = fs::read(&chapter).context("read the chapter")?;
     sethostname(HOSTNAME).context("set the hostname")?;

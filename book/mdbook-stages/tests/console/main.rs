@@ -137,15 +137,17 @@ fn chapter_trials(chapter: &Path, place: &Place) -> Result<Vec<Trial>> {
 }
 
 fn run_chapter(chapter: &Path, place: &Place) -> Result<Completion, Failed> {
-    let (completion, text) = in_host(chapter, place)?;
-    if env::var_os("BOOK_UPDATE").is_some() && matches!(completion, Completion::Completed) {
+    let updates = env::var_os("BOOK_UPDATE").is_some();
+    let (completion, text) = in_host(chapter, place, updates)?;
+    if updates && matches!(completion, Completion::Completed) {
         fs::write(chapter, text)?;
     }
     Ok(completion)
 }
 
-/// Runs a chapter's blocks in a throw-away host. Returns the chapter as it would be updated.
-fn in_host(chapter: &Path, place: &Place) -> Result<(Completion, String), Failed> {
+/// Runs a chapter's blocks in a throw-away host. With `updates` it returns the
+/// chapter as it should be.
+fn in_host(chapter: &Path, place: &Place, updates: bool) -> Result<(Completion, String), Failed> {
     let not_here = |reason| Ok((skipped(reason)?, String::new()));
     if !geteuid().is_root() {
         return not_here("needs root");
@@ -154,5 +156,6 @@ fn in_host(chapter: &Path, place: &Place) -> Result<(Completion, String), Failed
         return not_here("needs the program sudo");
     }
     let paths = [chapter, &place.workspace, &place.programs].map(Path::to_string_lossy);
-    in_process("enclose", &[&paths[0], &paths[1], &paths[2]])
+    let mode = if updates { session::UPDATE } else { "compare" };
+    in_process("enclose", &[&paths[0], &paths[1], &paths[2], mode])
 }

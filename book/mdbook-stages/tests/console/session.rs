@@ -18,6 +18,9 @@ use crate::values::Values;
 /// Seconds after which a chapter is stuck.
 const TIMEOUT: u32 = 300;
 
+/// The argument that asks for the chapter as it should be.
+pub const UPDATE: &str = "update";
+
 /// After so many differences the rest follow from them.
 const ENOUGH: usize = 5;
 
@@ -32,7 +35,7 @@ pub fn main(_: &()) -> Result<ExitCode> {
     let here = blocks(&text)?.into_iter().filter(|block| {
         block.no_run.is_none() && block.cgroups.is_none_or(|version| version == cgroups())
     });
-    let updates = env::var_os("BOOK_UPDATE").is_some();
+    let updates = env::args().nth(4).as_deref() == Some(UPDATE);
     let mut session = Session { name, updates, ..Session::default() };
     if let Err(error) = session.run(&here.collect::<Vec<_>>()) {
         session.failures.push(format!("{error:#}"));

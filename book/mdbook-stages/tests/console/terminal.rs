@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
+use nix::unistd::{Pid, tcgetpgrp};
 use regex::Regex;
 
 use crate::host::{HOME, ID, PATH, USER, WORKSPACE};
@@ -48,6 +49,8 @@ pub struct Terminal {
     screen: vt100::Parser,
     /// The first line on the screen that has not been read.
     unread: u16,
+    /// The process group in the foreground before the command that runs, if one does.
+    idle: Option<Pid>,
 }
 
 impl Terminal {
@@ -69,8 +72,13 @@ impl Terminal {
         ];
         command.envs(environment).stdin(stdio()?).stdout(stdio()?).stderr(stdio()?);
         let shell = command.spawn().context("start a shell")?;
-        let mut terminal =
-            Terminal { keyboard: File::from(pty.master), shell, screen: screen(), unread: 0 };
+        let mut terminal = Terminal {
+            keyboard: File::from(pty.master),
+            shell,
+            screen: screen(),
+            unread: 0,
+            idle: None,
+        };
         terminal.wait_for_prompt()?;
         Ok(terminal)
     }
@@ -88,6 +96,7 @@ impl Terminal {
         self.screen = screen();
         self.screen.process(shown.as_bytes());
         self.unread = 0;
+        self.idle = Some(self.foreground()?);
         for (number, line) in lines.iter().enumerate() {
             let before = self.cursor_line();
             self.type_bytes(format!("{line}\n").as_bytes())?;
@@ -109,6 +118,7 @@ impl Terminal {
 
     /// Types a key together with the control key, when the program has had time to be ready for it.
     pub fn control(&mut self, key: char) -> Result<()> {
+        self.wait_for_program()?;
         thread::sleep(PAUSE);
         self.read_for(Duration::ZERO)?;
         let (row, text) = (self.cursor_row(), self.cursor_line());
@@ -135,6 +145,7 @@ impl Terminal {
         }
         let lines = self.lines(self.cursor_row());
         self.unread = self.cursor_row();
+        self.idle = None;
         Ok(without_greeting(lines))
     }
 
@@ -148,6 +159,24 @@ impl Terminal {
         let lines = self.lines(wanted);
         self.unread = wanted;
         Ok(lines)
+    }
+
+    fn foreground(&self) -> Result<Pid> {
+        tcgetpgrp(&self.keyboard).context("find the process group in the foreground")
+    }
+
+    /// Waits until a command that was typed has the terminal: before, a key would be the shell's.
+    fn wait_for_program(&mut self) -> Result<()> {
+        let Some(idle) = self.idle else { return Ok(()) };
+        let deadline = Instant::now() + PATIENCE;
+        while self.foreground()? == idle && Instant::now() < deadline {
+            // It may also be over, with the shell at its prompt again.
+            if PROMPT.is_match(&self.cursor_line()) {
+                break;
+            }
+            self.read_for(QUIET)?;
+        }
+        Ok(())
     }
 
     fn type_bytes(&mut self, bytes: &[u8]) -> Result<()> {
