@@ -663,7 +663,8 @@ fn control_c_at_a_script_ends_it_with_130(stage: &Stage) {
 fn job_control_works(stage: &Stage) {
     let mut terminal = Terminal::run(stage, "$0; echo status $?");
     terminal.see("# ");
-    terminal.ask("echo sle''ep; sleep 1000", "sleep");
+    // It is the job in the foreground before it says so.
+    terminal.ask("sh -c \"echo run''ning; exec sleep 1000\"", "running");
     terminal.control('z');
     terminal.ask("jobs", "Stopped");
     terminal.see("sleep 1000");
