@@ -117,7 +117,8 @@ impl Limit {
             hits.with_context(|| format!("read pids.events of {}", self.directory.display()))?;
         if hits > 0 {
             let times = if hits == 1 { "once".into() } else { format!("{hits} times") };
-            // The kernel counts here what a limit further up has refused, too.
+            // On cgroup v1, and before Linux 6.11, the kernel counts here what a limit further up has
+            // refused, too.
             log::warn!(
                 "the container was refused a process {times}: pids.max is {}",
                 self.pids_max
