@@ -99,14 +99,8 @@ impl Limit {
         );
         let limited = pids(cgroup)?.set_pid_max(self.pids_max).map_err(errno);
         limited.with_context(|| format!("set pids.max of {directory} to {}", self.pids_max))?;
-        let container = CgroupPid::from(container.as_raw() as u64);
-        let moved = if cgroup.v2() {
-            // `add_task` moves threads there, and only between threaded cgroups.
-            cgroup.add_task_by_tgid(container)
-        } else {
-            // This too moves one thread, and the parked child is one.
-            cgroup.add_task(container)
-        };
+        // `add_task` would move a thread, which cgroup v2 does between threaded cgroups alone.
+        let moved = cgroup.add_task_by_tgid(CgroupPid::from(container.as_raw() as u64));
         moved.map_err(errno).with_context(|| format!("move the container to {directory}"))
     }
 
