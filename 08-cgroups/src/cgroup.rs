@@ -104,8 +104,7 @@ impl Limit {
             // `add_task` moves threads there, and only between threaded cgroups.
             cgroup.add_task_by_tgid(container)
         } else {
-            // This too moves one thread, and the parked child is one. A whole process would have to wait
-            // until no processor uses the kernel's list of them: 7 ms.
+            // This too moves one thread, and the parked child is one.
             cgroup.add_task(container)
         };
         moved.map_err(errno).with_context(|| format!("move the container to {directory}"))

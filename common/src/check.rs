@@ -37,7 +37,8 @@ pub fn warn(result: Result<()>) {
     }
 }
 
-fn explained(error: &Error) -> String {
+/// Returns an error as a line, which ends with what to do about it where that is known.
+pub(crate) fn explained(error: &Error) -> String {
     match diagnose(error, &Situation::now()) {
         Some(diagnosis) => format!("{error:#}. {diagnosis}"),
         None => format!("{error:#}"),

@@ -5,7 +5,8 @@
 //! - [`cause`] is the table of what can be in the way, and of what helps; [`situation`] is what it looks at.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
 //! - `cgroup` and `snapshot` (with the feature `doctor`) are for `cargo doctor` and the tests.
-//! - `testing` (with the feature of that name) is what the tests of all stages share.
+//! - `testing` (with the feature of that name, in part with `exercises`) is what the tests of all stages, and the
+//!   workshop's exercises, share.
 //!
 //! Clone flags, id maps, mounts, the change of the root directory and the loop of process 1 are not
 //! here: they are what the stages are about.
@@ -33,5 +34,5 @@ pub mod situation;
 pub mod snapshot;
 #[cfg(target_os = "linux")]
 mod terminal;
-#[cfg(all(target_os = "linux", feature = "testing"))]
+#[cfg(all(target_os = "linux", feature = "exercises"))]
 pub mod testing;

@@ -574,7 +574,7 @@ impl Strings {
     }
 }
 
-fn c_string(string: impl AsRef<OsStr>) -> Result<CString> {
+pub(crate) fn c_string(string: impl AsRef<OsStr>) -> Result<CString> {
     let string = string.as_ref();
     CString::new(string.as_bytes()).with_context(|| format!("a zero byte in {string:?}"))
 }

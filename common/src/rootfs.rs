@@ -264,9 +264,10 @@ const ESSENTIAL: [&str; 6] = ["sh", "ls", "ps", "mount", "hostname", "id"];
 const COMFORT: &[&str] = &[
     "bash", "cat", "chmod", "chown", "chroot", "cp", "cut", "date", "dd", "df", "dirname", "echo",
     "env", "false", "find", "free", "grep", "head", "ip", "ipcmk", "ipcrm", "ipcs", "kill", "ln",
-    "mkdir", "mv", "nproc", "pgrep", "pidof", "ping", "printf", "pwd", "readlink", "rm", "rmdir",
-    "sed", "seq", "sleep", "sort", "stat", "stty", "tail", "tee", "test", "touch", "tr", "true",
-    "tty", "umount", "uname", "unshare", "vi", "wc", "whoami", "xargs",
+    "mkdir", "mknod", "mv", "nproc", "nsenter", "pgrep", "pidof", "ping", "printf", "pwd",
+    "readlink", "rm", "rmdir", "sed", "seq", "sleep", "sort", "stat", "stty", "tail", "tee",
+    "test", "touch", "tr", "true", "tty", "umount", "uname", "unshare", "vi", "wc", "whoami",
+    "xargs",
 ];
 
 /// Makes a root directory at `target`. It is made beside its place and renamed, so that `target` is whole

@@ -117,27 +117,33 @@ fn compare(file: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// A profile for all programs beside this one: apparmor.d(5). It allows everything, user namespaces included,
-/// as Ubuntu's own profiles for browsers do.
+/// A profile for all programs beside this one, their tests, and those of the workshop: apparmor.d(5). It allows
+/// everything, user namespaces included, as Ubuntu's own profiles for browsers do.
 fn apparmor_profile(program: &Path) -> String {
-    let directory = program.parent().unwrap_or(Path::new("/")).display();
-    let programs = quoted_glob(&format!("{directory}/*"));
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    let target = directory.parent().filter(|parent| parent.ends_with("target"));
+    let programs = match (target.and_then(Path::parent), directory.file_name()) {
+        (Some(folder), Some(name)) => {
+            let (folder, name) = (escaped(folder), escaped(Path::new(name)));
+            format!("{folder}/{{,workshop/}}target/{name}/{{,deps/}}*")
+        }
+        _ => format!("{}/*", escaped(directory)),
+    };
     format!(
         "abi <abi/4.0>,\ninclude <tunables/global>\n\n\
-         profile containers {programs} flags=(unconfined) {{\n  userns,\n}}\n"
+         profile containers \"{programs}\" flags=(unconfined) {{\n  userns,\n}}\n"
     )
 }
 
-/// Quotes a path for AppArmor, but for the star at its end.
-fn quoted_glob(path: &str) -> String {
-    let (directory, star) = path.split_at(path.len() - 1);
+/// Takes their meaning from the characters of a path that AppArmor would give one.
+fn escaped(path: &Path) -> String {
     let special = |c: char| "?*[]{}^\"\\".contains(c);
     let mut text = String::new();
-    for c in directory.chars() {
+    for c in path.display().to_string().chars() {
         if special(c) {
             text.push('\\');
         }
         text.push(c);
     }
-    format!("\"{text}{star}\"")
+    text
 }

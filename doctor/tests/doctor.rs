@@ -457,6 +457,11 @@ fn a_profile_for_apparmor_names_the_programs_of_this_folder(stage: &Stage) {
     for word in ["\"/tmp/under-test/*\"", "userns,", "abi <abi/4.0>"] {
         assert!(profile.contains(word), "{word}: {profile}");
     }
+    // Where Cargo has built it, the tests and the workshop are not far.
+    fs::create_dir_all("/tmp/folder/target/debug").unwrap();
+    fs::copy(&stage.program, "/tmp/folder/target/debug/doctor").unwrap();
+    let profile = Output::of(Command::new("/tmp/folder/target/debug/doctor").arg("apparmor")).ok();
+    assert!(profile.contains("\"/tmp/folder/{,workshop/}target/debug/{,deps/}*\""), "{profile}");
     if Path::new("/etc/apparmor.d/abi/4.0").exists() && Path::new("/sbin/apparmor_parser").exists()
     {
         let check = "\"$0\" apparmor | /sbin/apparmor_parser --skip-kernel-load --skip-cache";

@@ -1,5 +1,5 @@
 //! The stage beside crun and runc, which run the same container: config.json has the same namespaces,
-//! hostname, mounts, id maps and limit. What still differs is in engines.txt, and nothing else does.
+//! hostname, mounts, id maps and limit. What still differs is in crun.txt and runc.txt, and nothing else does.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -58,6 +58,11 @@ impl Difference {
         Ok(Difference { is_new, lines })
     }
 
+    /// The difference between a file and itself.
+    pub fn none() -> Difference {
+        Difference { is_new: false, lines: Vec::new() }
+    }
+
     /// Returns the names of the items with changes.
     pub fn changed(&self) -> BTreeSet<&str> {
         let changed = self.lines.iter().filter(|line| line.sign != ' ');

@@ -30,8 +30,10 @@ pub fn html(alt: &str, drawing: &str, number: usize) -> Result<String> {
     let mut svg = svg.replacen(
         "class=\"svgbob\"",
         &format!(
-            "class=\"svgbob\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\"",
-            escape(alt)
+            "class=\"svgbob\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\" \
+             style=\"min-width:{}px\"",
+            escape(alt),
+            width * SMALLEST
         ),
         1,
     );
@@ -55,6 +57,9 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:[^\s|+<>*-]|-[^\s|+<>*-])*[\p{L}\p{N}]{2}(?:[^\s|+<>*-]|-[^\s|+<>*-])*")
         .expect("a good expression")
 });
+
+/// A picture is made smaller down to this part of its size, and then scrolled.
+const SMALLEST: f32 = 0.75;
 
 /// Width and height of a character, as the library has them.
 const CELL: (usize, usize) = (8, 16);

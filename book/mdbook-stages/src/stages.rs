@@ -1,10 +1,12 @@
 //! The stages' files, what changes from each to the next, and what of that the book has shown.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::difference::Difference;
 use crate::source::Source;
@@ -13,6 +15,8 @@ use crate::source::Source;
 pub struct Stages {
     root: PathBuf,
     folders: Vec<String>,
+    /// What has been compared already: by stage and file.
+    known: RefCell<BTreeMap<(String, String), Rc<Difference>>>,
     /// How often the chapters show an item: by stage, file and item.
     shown: BTreeMap<(String, String, String), Vec<String>>,
 }
@@ -30,7 +34,12 @@ impl Stages {
             .filter(|name| is_stage(name) && root.join(name).is_dir())
             .collect();
         folders.sort();
-        Ok(Stages { root: root.to_owned(), folders, shown: BTreeMap::new() })
+        Ok(Stages {
+            root: root.to_owned(),
+            folders,
+            known: RefCell::default(),
+            shown: BTreeMap::new(),
+        })
     }
 
     /// Reads a file of the workspace.
@@ -57,24 +66,31 @@ impl Stages {
     }
 
     /// Compares a file of a stage with the one of the stage before.
-    pub fn difference(&self, stage: &str, file: &str) -> Result<Difference> {
-        let parse = |stage: &str| -> Result<Option<Source>> {
-            let path = format!("{stage}/{file}");
-            if !self.root.join(&path).is_file() {
-                return Ok(None);
-            }
-            self.source(&path).map(Some)
-        };
-        let old = match self.older(stage)? {
-            Some(older) => parse(older)?,
-            None => None,
-        };
-        let new = parse(stage)?;
-        if new.is_none() && old.is_none() {
-            bail!("no file {stage}/{file}, nor in the stage before");
+    pub fn difference(&self, stage: &str, file: &str) -> Result<Rc<Difference>> {
+        let key = (stage.to_owned(), file.to_owned());
+        if let Some(known) = self.known.borrow().get(&key) {
+            return Ok(known.clone());
         }
-        let new = new.unwrap_or_default();
-        Difference::between(old.as_ref(), &new).with_context(|| format!("{stage}/{file}"))
+        let difference = self.compare(stage, file);
+        let difference = Rc::new(difference.with_context(|| format!("{stage}/{file}"))?);
+        self.known.borrow_mut().insert(key, difference.clone());
+        Ok(difference)
+    }
+
+    fn compare(&self, stage: &str, file: &str) -> Result<Difference> {
+        let text = |stage: &str| -> Result<Option<String>> {
+            let path = format!("{stage}/{file}");
+            if self.root.join(&path).is_file() { self.read(&path).map(Some) } else { Ok(None) }
+        };
+        let older = self.older(stage)?;
+        let old = older.map(text).transpose()?.flatten();
+        let new = text(stage)?;
+        ensure!(new.is_some() || old.is_some(), "no file {stage}/{file}, nor in the stage before");
+        if old == new {
+            return Ok(Difference::none());
+        }
+        let parse = |text: Option<String>| text.map(|text| Source::parse(file, &text)).transpose();
+        Difference::between(parse(old)?.as_ref(), &parse(new)?.unwrap_or_default())
     }
 
     /// Notes that a chapter shows an item.

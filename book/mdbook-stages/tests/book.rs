@@ -270,6 +270,19 @@ fn console_blocks_and_pictures_are_html() {
 }
 
 #[test]
+fn mdbook_can_start_the_program_instead() {
+    let fixture = Fixture::new();
+    let program = env!("CARGO_BIN_EXE_mdbook-stages");
+    fixture.replace("book/book.toml", "\"false\"", &format!("{program:?}"));
+    let build = || MDBook::load(fixture.0.path().join("book")).unwrap().build();
+    build().unwrap_or_else(|error| panic!("{error:#}"));
+    let diffs = fixture.texts("02-two.html", "figure.listing code.language-diff");
+    assert_eq!(diffs[0], "-//! One.\n+//! Two.");
+    fixture.replace("book/src/02-two.md", "say, more", "say");
+    build().expect_err("no chapter shows more");
+}
+
+#[test]
 fn a_translation_leaves_code_and_output_alone() {
     let fixture = Fixture::new();
     let console = "# One\n\nA command.\n\n```console\n$ echo The head.\nThe head.\n```\n";

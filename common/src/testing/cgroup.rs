@@ -7,7 +7,8 @@ use std::{env, fs, io};
 use anyhow::{Context, Result, bail};
 use nix::unistd::{Pid, getpid};
 
-use super::{gets, probe};
+use super::gets;
+use crate::cgroup::of_controller;
 pub use crate::cgroup::{children, tree};
 
 /// The environment variable that tells a test its cgroup.
@@ -45,24 +46,28 @@ sh /temp/1.sh >/temp/log 2>&1"#;
 pub struct Own {
     /// Its directory.
     pub directory: PathBuf,
+    /// The controller that it is there for; see [`Own::make`].
+    controller: String,
 }
 
 impl Own {
     /// Makes a cgroup beside the one that this process is in, or below it where that is the root, which has
     /// no siblings, or on cgroup v1, where a cgroup with processes may have children.
     ///
+    /// - `controller`: what it has. On cgroup v2 that can be freezer, too, which is no controller there, and
+    ///   everywhere.
     /// - `owner`: the user that it is delegated to: cgroups(7), "Delegation".
-    pub fn make(owner: Option<u32>) -> Result<Own> {
-        let ours = probe::cgroup(getpid()).context("no hierarchy with the controller pids")?;
+    pub fn make(controller: &str, owner: Option<u32>) -> Result<Own> {
+        let ours = of_controller(getpid(), controller);
+        let ours =
+            ours.with_context(|| format!("no hierarchy with the controller {controller}"))?;
         let is_v2_child = ours.join("cgroup.type").exists();
         let parent = if is_v2_child { ours.parent().context("no parent")? } else { &ours };
         remove_abandoned(parent);
-        let own = Own { directory: parent.join(format!("{PREFIX}{}", getpid())) };
-        let directory = own.directory.display();
-        fs::create_dir(&own.directory).with_context(|| format!("make {directory}"))?;
-        if !own.directory.join("pids.max").exists() {
+        let own = Own::of(&parent.join(format!("{PREFIX}{}", getpid())), controller).create()?;
+        if own.must_hand_down() && !own.has_controller()? {
             own.remove()?;
-            bail!("{} has no controller pids for its children", parent.display());
+            bail!("{} has no controller {controller} for its children", parent.display());
         }
         // v1 has tasks, v2 the last two.
         let files = ["", "cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control"];
@@ -71,6 +76,52 @@ impl Own {
             chown(&file, owner, owner).with_context(|| format!("chown {}", file.display()))?;
         }
         Ok(own)
+    }
+
+    /// Returns the one in a directory, which is there.
+    pub(super) fn of(directory: &Path, controller: &str) -> Own {
+        Own { directory: directory.into(), controller: controller.into() }
+    }
+
+    /// Makes its directory.
+    fn create(self) -> Result<Own> {
+        let directory = self.directory.display();
+        fs::create_dir(&self.directory).with_context(|| format!("make {directory}"))?;
+        Ok(self)
+    }
+
+    /// Makes a child of it.
+    pub(super) fn child(&self, name: &str) -> Result<Own> {
+        Own::of(&self.directory.join(name), &self.controller).create()
+    }
+
+    /// Whether a cgroup has to hand the controller down to its children: on cgroup v2, where it is one.
+    fn must_hand_down(&self) -> bool {
+        self.directory.join("cgroup.controllers").exists() && self.controller != "freezer"
+    }
+
+    fn has_controller(&self) -> Result<bool> {
+        let controllers = fs::read_to_string(self.directory.join("cgroup.controllers"))?;
+        Ok(controllers.split_whitespace().any(|name| name == self.controller))
+    }
+
+    /// Makes the controller one of its children's, for which it may have no processes of its own.
+    pub(super) fn enable_for_children(&self) -> Result<()> {
+        if !self.must_hand_down() {
+            return Ok(());
+        }
+        let file = self.directory.join("cgroup.subtree_control");
+        let hand_down = format!("+{}", self.controller);
+        fs::write(&file, hand_down).with_context(|| format!("write {}", file.display()))
+    }
+
+    /// Calls `function` while this process is in a child of it.
+    pub(super) fn occupy<T>(&self, function: impl FnOnce() -> Result<T>) -> Result<T> {
+        let before = of_controller(getpid(), &self.controller).context("no cgroup")?;
+        self.child("host")?.enter(getpid())?;
+        let result = function();
+        Own::of(&before, &self.controller).enter(getpid())?;
+        result
     }
 
     /// Moves a process there.
@@ -87,6 +138,17 @@ impl Own {
             removed.is_ok()
         });
         removed.with_context(|| format!("remove {}", self.directory.display()))
+    }
+}
+
+/// Lets the processes of a cgroup, and of all below it, go on. On v1 not even SIGKILL ends them before.
+pub(super) fn thaw(cgroup: &Path) {
+    for cgroup in tree(cgroup) {
+        let state = cgroup.join("freezer.state");
+        if state.exists() {
+            // Whoever waits for the processes says what is wrong.
+            let _ = fs::write(state, "THAWED");
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::{chdir, chroot};
 
-use super::{Stage, install_this};
+use super::Stage;
+use super::harness::install_this;
 
 /// Where the program is in the container, and the name that it knows itself by.
 pub(super) const PROGRAM: &str = "/bin/escape";

@@ -237,7 +237,7 @@ fn statuses_at_any_moment(stage: &Stage, end: impl Fn(Pid)) -> Vec<i32> {
             status = launcher.try_wait().unwrap();
             status.is_some()
         }));
-        statuses.push(super::shell_code(status.unwrap()));
+        statuses.push(super::harness::shell_code(status.unwrap()));
         assert_no_process_but(&processes);
         // What a killed launcher leaves, a bridge of root's or a cgroup, is for the next start to remove.
         let killed = status.unwrap().signal() == Some(Signal::SIGKILL as i32);
@@ -663,7 +663,8 @@ fn control_c_at_a_script_ends_it_with_130(stage: &Stage) {
 fn job_control_works(stage: &Stage) {
     let mut terminal = Terminal::run(stage, "$0; echo status $?");
     terminal.see("# ");
-    terminal.ask("echo sle''ep; sleep 1000", "sleep");
+    // It is the job in the foreground before it says so.
+    terminal.ask("sh -c \"echo run''ning; exec sleep 1000\"", "running");
     terminal.control('z');
     terminal.ask("jobs", "Stopped");
     terminal.see("sleep 1000");

@@ -1,6 +1,8 @@
 //! What /proc shows of a process from outside.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
@@ -45,6 +47,49 @@ pub fn descriptors(pid: Pid) -> Vec<i32> {
 pub fn mounts(pid: Pid) -> Vec<String> {
     let mounts = read(pid, "mounts");
     mounts.lines().map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Returns the names of the network devices that a process sees, sorted, as in `eth0 lo`.
+pub fn devices(pid: Pid) -> String {
+    let table = read(pid, "net/dev");
+    // Two lines are a heading.
+    let mut names: Vec<_> =
+        table.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
+    names.sort();
+    names.join(" ")
+}
+
+/// Returns those at the other ends of the TCP connections in a process's network namespace, as in
+/// `10.10.10.1 10.10.10.2`.
+pub fn peers(pid: Pid) -> String {
+    let table = read(pid, "net/tcp");
+    let peer = |line: &str| {
+        let address = line.split_whitespace().nth(2)?.split_once(':')?.0;
+        // As it is in memory, in the order of the network.
+        let address = u32::from_str_radix(address, 16).ok()?;
+        Some(Ipv4Addr::from(address.to_ne_bytes()))
+    };
+    let all = table.lines().skip(1).filter_map(peer);
+    // A socket that listens has none.
+    let all: BTreeSet<_> = all.filter(|address| !address.is_unspecified()).collect();
+    all.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the path of a process's cgroup as /proc/PID/cgroup shows it in this process's cgroup namespace: on cgroup
+/// v1 that in the hierarchy of this controller.
+pub fn cgroup_path(pid: Pid, controller: &str) -> String {
+    crate::cgroup::path(pid, controller).unwrap_or_default()
+}
+
+/// Returns the System V message queues of this process's IPC namespace, a line each, as in `key 1: 2 messages`:
+/// /proc/sysvipc/msg in proc_sysvipc(5).
+pub fn message_queues() -> String {
+    let list = fs::read_to_string("/proc/sysvipc/msg").unwrap_or_default();
+    let queues = list.lines().skip(1).map(|queue| {
+        let columns: Vec<_> = queue.split_whitespace().collect();
+        format!("key {}: {} messages", columns[0], columns[4])
+    });
+    queues.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns all processes of this PID namespace, zombies included.

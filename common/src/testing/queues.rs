@@ -10,7 +10,8 @@ use nix::libc;
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_open};
 use nix::sys::stat::Mode;
 
-use super::{Output, Stage, install_this};
+use super::harness::install_this;
+use super::{Output, Stage};
 
 /// Where the program is in the container, and the name that it knows itself by.
 pub(super) const PROGRAM: &str = "/bin/queues";

@@ -48,7 +48,7 @@ pub fn enclose(_: &()) -> Result<ExitCode> {
         .cloneflag(CloneFlags::CLONE_NEWNET)
         .cloneflag(CloneFlags::CLONE_NEWPID);
     // Where there can be none, the chapters that are about cgroups say so.
-    let Ok(cgroup) = cgroup::Own::make(None) else { return host.run() };
+    let Ok(cgroup) = cgroup::Own::make("pids", None) else { return host.run() };
     let host = host.start()?;
     let moved = cgroup.enter(host.pid());
     let status = moved.and_then(|()| host.release()?.wait());

@@ -1,6 +1,7 @@
 //! Types a chapter's blocks, and compares what comes with what the book has.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -88,10 +89,10 @@ impl Session {
     }
 
     fn step(&mut self, other: bool, step: &Step, line: usize, goes_on: bool) -> Result<()> {
-        if !self.terminals.contains_key(&other) {
-            self.terminals.insert(other, Terminal::open()?);
-        }
-        let terminal = self.terminals.get_mut(&other).expect("it is open");
+        let terminal = match self.terminals.entry(other) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(Terminal::open()?),
+        };
         let mut typed = 1;
         match &step.input {
             Input::Nothing => typed = 0,

@@ -1,0 +1,67 @@
+// One process, several numbers.
+//
+// A process is in the PID namespace that it was born in, and in all those above, up to the machine's first. Each has
+// a number of its own for it. So "process 1" says little as long as nobody says where.
+// /proc/PID/status has all of the numbers, in one line.
+//
+// Read: book/src/03-pid.md#run, pid_namespaces(7), proc_pid_status(5).
+
+use anyhow::Result;
+use nix::unistd::Pid;
+
+/// Returns all numbers of `process`, from the one in /proc inwards.
+fn numbers(process: Pid) -> Result<Vec<i32>> {
+    // TODO: this is one of them.
+    Ok(vec![process.as_raw()])
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use common::testing::exercise;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::{ForkResult, fork, pause};
+
+    use super::*;
+
+    const READ: &str = "book/src/03-pid.md#run and pid_namespaces(7)";
+
+    #[test]
+    fn process_1_of_a_container_has_two_numbers() {
+        exercise::as_root(READ, |host| {
+            let container = host.start_as_init(|| Ok(()));
+            let numbers = host.run(|| numbers(container.pid()));
+            host.shows("the numbers of a container's process 1", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [container.pid().as_raw(), 1]));
+        });
+    }
+
+    #[test]
+    fn a_container_in_a_container_has_three() {
+        exercise::as_root(READ, |host| {
+            let container = host.start_as_init(|| {
+                unshare(CloneFlags::CLONE_NEWPID)?;
+                // SAFETY: this process has one thread.
+                if let ForkResult::Child = unsafe { fork() }? {
+                    pause();
+                }
+                Ok(())
+            });
+            let inner = container.children()[0];
+            let numbers = host.run(|| numbers(inner));
+            host.shows("the numbers of a process two namespaces deep", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [inner.as_raw(), 2, 1]));
+        });
+    }
+
+    #[test]
+    fn a_process_of_the_host_has_one() {
+        exercise::as_root(READ, |host| {
+            let process = host.start(|| Ok(()));
+            let numbers = host.run(|| numbers(process.pid()));
+            host.shows("the numbers of a process of the host", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [process.pid().as_raw()]));
+        });
+    }
+}

@@ -1,0 +1,112 @@
+// Somebody has to ask.
+//
+// When a process ends, the kernel keeps its number and its exit status until its parent has asked for the status.
+// When the parent ends first, process 1 of the PID namespace is the parent from then on. A process 1 that asks for
+// none but its own program's gathers zombies, until no number is left.
+//
+// Read: book/src/03-pid.md#shell, wait(2), pid_namespaces(7).
+
+use anyhow::{Result, bail};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// What process 1 does when it has started `program`: waits for its end, and returns its exit status. Whoever else
+/// ends until then is no zombie for long.
+fn reap(program: Pid) -> Result<i32> {
+    // TODO: the program is not the only one that ends.
+    match waitpid(program, None)? {
+        WaitStatus::Exited(_, status) => Ok(status),
+        end => bail!("no exit status: {end:?}"),
+    }
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+    use std::{fs, process, thread};
+
+    use common::testing::exercise;
+    use nix::sys::signal::{Signal, kill, raise};
+    use nix::sys::wait::waitpid;
+    use nix::unistd::{ForkResult, fork, pause, pipe, read, write};
+
+    use super::*;
+
+    const READ: &str = "book/src/03-pid.md#shell and wait(2)";
+
+    /// The exit status of the program, which is no other's.
+    const STATUS: i32 = 7;
+
+    /// Where the program notes how many zombies there are.
+    const ZOMBIES: &str = "/tmp/zombies";
+
+    fn start(function: impl FnOnce() -> i32) -> Pid {
+        // SAFETY: this process has one thread.
+        match unsafe { fork() }.unwrap() {
+            ForkResult::Child => process::exit(function()),
+            ForkResult::Parent { child } => child,
+        }
+    }
+
+    /// Starts a process whose parent has ended.
+    fn start_orphan(function: impl FnOnce() -> i32) -> Pid {
+        let (reader, writer) = pipe().unwrap();
+        let parent = start(|| {
+            write(&writer, &start(function).as_raw().to_ne_bytes()).unwrap();
+            0
+        });
+        waitpid(parent, None).unwrap();
+        let mut orphan = [0; 4];
+        read(&reader, &mut orphan).unwrap();
+        Pid::from_raw(i32::from_ne_bytes(orphan))
+    }
+
+    /// Has two orphans, which end, and counts those that are still there some time later.
+    fn program() -> i32 {
+        let killed = || {
+            raise(Signal::SIGTERM).unwrap();
+            0
+        };
+        let orphans = [start_orphan(|| 3), start_orphan(killed)];
+        let left = || orphans.iter().filter(|orphan| kill(**orphan, None).is_ok()).count();
+        for _ in 0..200 {
+            if left() == 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        fs::write(ZOMBIES, left().to_string()).unwrap();
+        STATUS
+    }
+
+    #[test]
+    fn orphans_are_waited_for_while_the_program_runs() {
+        exercise::as_root(READ, |host| {
+            let init = host.start_as_init(|| reap(start(program)));
+            host.shows("what process 1 returns in the end", init.value).should_be(STATUS);
+            let zombies = fs::read_to_string(ZOMBIES).unwrap();
+            host.shows("the number of zombies while the program runs", zombies).should_be(0);
+        });
+    }
+
+    #[test]
+    fn a_process_that_is_left_behind_is_not_waited_for() {
+        exercise::as_root(READ, |host| {
+            let forever = || {
+                pause();
+                0
+            };
+            let init = host.start_as_init(|| {
+                reap(start(|| {
+                    start_orphan(forever);
+                    STATUS
+                }))
+            });
+            host.shows("what process 1 returns in the end", init.value).should_be(STATUS);
+            host.shows("the number of its children that are left", init.children().len())
+                .should_be(1);
+        });
+    }
+}

@@ -1,0 +1,79 @@
+// Whose file is it?
+//
+// Root of a container makes a file. A file system stores one number for its owner, and it is not 0. Whoever asks for
+// it gets it in the numbers of their own user namespace; so to see what the container sees, ask where the container
+// is. To read the file in /proc/PID/root is to ask from here.
+//
+// Read: book/src/05-user.md#run, setns(2), user_namespaces(7), "User and group ID mappings".
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::Result;
+use nix::unistd::Pid;
+
+/// Returns the owner of `file`: as this process sees it, and as `container` does.
+fn owners(file: &Path, container: Pid) -> Result<(u32, u32)> {
+    let outside = fs::metadata(file)?.uid();
+    // TODO: be where the container is, and ask again.
+    let _ = container;
+    let inside = fs::metadata(file)?.uid();
+    Ok((outside, inside))
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use common::reexec::{IdMap, write_id_maps};
+    use common::testing::exercise;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::{getgid, getuid};
+
+    use super::*;
+
+    const READ: &str = "book/src/05-user.md#run and user_namespaces(7)";
+
+    const FILE: &str = "/tmp/letter";
+
+    /// Enters a user namespace, in which this user is `id`, and writes the file.
+    fn write_as(id: u32) -> Result<()> {
+        let maps = [getuid().as_raw(), getgid().as_raw()];
+        unshare(CloneFlags::CLONE_NEWUSER)?;
+        let [users, groups] = maps.map(|host_id| [IdMap { container_id: id, host_id, size: 1 }]);
+        write_id_maps(Pid::this(), &users, &groups)?;
+        Ok(fs::write(FILE, "Yours, root")?)
+    }
+
+    #[test]
+    fn what_root_inside_has_written_is_yours_outside() {
+        exercise::as_user(READ, |host| {
+            let container = host.start(|| write_as(0));
+            let (outside, inside) = host.run(|| owners(Path::new(FILE), container.pid()));
+            host.shows("the owner, seen from outside", outside).should_be(getuid());
+            host.shows("the owner, seen from inside", inside).should_be(0);
+        });
+    }
+
+    #[test]
+    fn another_container_has_another_number() {
+        exercise::as_user(READ, |host| {
+            let container = host.start(|| write_as(7));
+            let (outside, inside) = host.run(|| owners(Path::new(FILE), container.pid()));
+            host.shows("the owner, seen from outside", outside).should_be(getuid());
+            host.shows("the owner, seen by user 7", inside).should_be(7);
+        });
+    }
+
+    #[test]
+    fn what_is_not_in_the_map_is_nobodys() {
+        exercise::as_root(READ, |host| {
+            fs::write(FILE, "Yours, the host").unwrap();
+            let container = host.start(|| Ok(unshare(CloneFlags::CLONE_NEWUSER)?));
+            let (outside, inside) = host.run(|| owners(Path::new(FILE), container.pid()));
+            host.shows("the owner, seen from outside", outside).should_be(0);
+            host.shows("the owner, seen without a map", inside).should_be(65534);
+        });
+    }
+}

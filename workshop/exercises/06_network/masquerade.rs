@@ -1,0 +1,107 @@
+// An address that answers can be sent to.
+//
+// A container has a private address, 10.10.10.2: on the Internet nobody can answer to that. So the machine puts its
+// own address in its place when a packet leaves, and the container's back into the answer. That is masquerading, and
+// one rule of nft(8). What comes from the Internet to a container is to keep its sender.
+//
+// Read: book/src/internet.md#masquerading, nft(8), NAT STATEMENTS.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// What nft(8) reads. The containers are 10.10.10.0/24, and on this machine all of them are behind `brg0`.
+// TODO: another point of a packet's way, and whose packets get another sender.
+const RULES: &str = r#"
+table ip exercise {
+    chain way_out {
+        type filter hook forward priority filter
+        accept
+    }
+}
+"#;
+
+/// Lets nft(8) read the rules. An ordinary user's `PATH` may lack /usr/sbin.
+fn masquerade() -> Result<()> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
+    let mut nft = Command::new("nft");
+    nft.args(["-f", "-"]).env("PATH", path).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut nft = nft.spawn().context("start nft")?;
+    nft.stdin.take().context("its stdin")?.write_all(RULES.as_bytes())?;
+    let output = nft.wait_with_output()?;
+    ensure!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::Ipv4Addr;
+
+    use common::testing::exercise::{self, Container, Host};
+    use common::testing::network::{self, Network};
+    use common::testing::probe;
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::*;
+
+    const READ: &str = "book/src/internet.md#masquerading and nft(8)";
+
+    // The way from the container to the Internet.
+    const CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
+    const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 1);
+    const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+    const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+    /// Starts a container behind the bridge of this host, and the Internet behind its uplink. The Internet knows a
+    /// way to the container: so it is seen whom it would answer to.
+    fn networks(host: &Host) -> [Container<()>; 2] {
+        host.need("nft", "nftables");
+        let own_network = || {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            network::listen()
+        };
+        let [container, internet] = [host.start(own_network), host.start(own_network)];
+        host.run(|| {
+            fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+            let machine = Network::open()?;
+            let bridge = machine.make_bridge("brg0")?;
+            machine.configure("brg0", BRIDGE)?;
+            machine.make_pair(Some(bridge), "port", container.pid(), "eth0")?;
+            machine.make_pair(None, "uplink", internet.pid(), "home")?;
+            machine.configure("uplink", UPLINK)
+        });
+        network::join(host, &container, "eth0", CONTAINER);
+        network::route(host, &container, INTERNET, BRIDGE);
+        network::join(host, &internet, "home", INTERNET);
+        network::route(host, &internet, CONTAINER, UPLINK);
+        [container, internet]
+    }
+
+    #[test]
+    fn the_internet_sees_the_machine() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host);
+            host.run(masquerade);
+            let outcome = host.inside(&container, || network::call(INTERNET));
+            host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
+                .should_be(UPLINK);
+            host.shows("a connection to the Internet", outcome).should_be("an answer");
+        });
+    }
+
+    #[test]
+    fn the_container_sees_the_internet() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host);
+            host.run(masquerade);
+            let outcome = host.inside(&internet, || network::call(CONTAINER));
+            host.shows("the sender that the container sees", probe::peers(container.pid()))
+                .should_be(INTERNET);
+            host.shows("a connection to the container", outcome).should_be("an answer");
+        });
+    }
+}

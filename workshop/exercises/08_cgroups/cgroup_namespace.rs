@@ -1,0 +1,57 @@
+// Where am I?
+//
+// A process can read in /proc/self/cgroup which cgroup it is in, and the path tells who has started it, and what
+// else there may be. A cgroup namespace changes what is shown: its root is the cgroup that its maker is in at that
+// moment. `container` makes one, and reads a path that begins with `/..`. On cgroup v2 it may not even get there: a
+// move out of the namespace is refused, with ENOENT.
+//
+// Read: book/src/08-cgroups.md#diff, cgroup_namespaces(7).
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::sched::{CloneFlags, unshare};
+
+/// Moves this process to `cgroup`, which it takes for the root from then on.
+fn container(cgroup: &Path) -> Result<()> {
+    // TODO: the path is /.
+    unshare(CloneFlags::CLONE_NEWCGROUP)?;
+    fs::write(cgroup.join("cgroup.procs"), "0").context("move to the cgroup")?;
+    Ok(())
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use common::testing::{exercise, probe};
+
+    use super::*;
+
+    const READ: &str = "book/src/08-cgroups.md#diff and cgroup_namespaces(7)";
+
+    #[test]
+    fn the_container_reads_that_it_is_in_the_root() {
+        exercise::with_cgroup("pids", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let container = host.start(|| container(&cgroup));
+            host.shows("the cgroup namespace of the container", container.namespace("cgroup"))
+                .should_not_be(host.namespace("cgroup"));
+            let inside = host.inside(&container, || probe::cgroup_path(container.pid(), "pids"));
+            host.shows("the container's path in /proc/self/cgroup", inside).should_be("/");
+        });
+    }
+
+    #[test]
+    fn the_host_sees_where_the_container_is() {
+        exercise::with_cgroup("pids", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let container = host.start(|| container(&cgroup));
+            host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
+                .should_be("/container");
+        });
+    }
+}

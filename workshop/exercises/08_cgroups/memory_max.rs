@@ -1,0 +1,152 @@
+// At most so much memory.
+//
+// At a limit of memory the kernel first takes back what it can: caches, and what can be swapped out. Where that is
+// not enough it kills a process of the cgroup, and counts that. So a limit without one for swap may only be slow.
+// The files have other names on cgroup v1 and v2: `Files` knows them.
+//
+// Read: book/src/controllers.md#list, cgroups(7), and cgroup-v2.rst of the kernel's documentation, "Memory".
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::unistd::Pid;
+
+/// Moves `process` to `cgroup`, whose processes have at most so many bytes of memory, and no swap.
+fn limit_memory(cgroup: &Path, process: Pid, bytes: u64) -> Result<()> {
+    let files = files(cgroup);
+    // TODO: the two limits, in this order, then the process.
+    let _ = (process, bytes, files.memory, files.swap, files.no_swap);
+    Ok(())
+}
+
+/// Returns how many processes of `cgroup` the kernel has killed at its limit.
+fn killed(cgroup: &Path) -> Result<u64> {
+    let events = fs::read_to_string(cgroup.join(files(cgroup).events))?;
+    // TODO: the line with oom_kill.
+    let line = events.lines().next().context("no line")?;
+    let (_, number) = line.split_once(' ').context("no number")?;
+    Ok(number.parse()?)
+}
+
+/// The names of files, and what keeps processes from swapping.
+struct Files {
+    memory: &'static str,
+    swap: &'static str,
+    /// What the limit of swap has to be, by the limit of memory.
+    no_swap: fn(u64) -> u64,
+    events: &'static str,
+}
+
+/// Returns the names that a cgroup's files have.
+fn files(cgroup: &Path) -> Files {
+    if cgroup.join("memory.max").exists() {
+        let (memory, swap, events) = ("memory.max", "memory.swap.max", "memory.events");
+        return Files { memory, swap, no_swap: |_| 0, events };
+    }
+    let (memory, swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
+    // On v1 it is a limit of memory and swap together.
+    Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use common::testing::exercise::{self, Container, Host};
+    use nix::sys::signal::Signal;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use nix::unistd::{ForkResult, fork};
+
+    use super::*;
+
+    const READ: &str = "book/src/controllers.md#list and cgroup-v2.rst, \"Memory\"";
+
+    const LIMIT: u64 = 16 << 20;
+
+    /// Starts a process that wants four times as much, and returns how it has ended.
+    fn eat() -> Result<String> {
+        // SAFETY: this process has one thread.
+        match unsafe { fork() }? {
+            ForkResult::Child => {
+                black_box(vec![1_u8; 4 * LIMIT as usize]);
+                std::process::exit(0)
+            }
+            ForkResult::Parent { child } => Ok(match waitpid(child, None)? {
+                WaitStatus::Signaled(_, Signal::SIGKILL, _) => "killed".into(),
+                WaitStatus::Exited(_, 0) => "satisfied".into(),
+                other => format!("{other:?}"),
+            }),
+        }
+    }
+
+    /// Runs `eat` in a cgroup with the limit.
+    fn eat_limited(host: &Host) -> Container<String> {
+        let cgroup = host.cgroup().join("container");
+        fs::create_dir(&cgroup).unwrap();
+        let container = host.park(eat);
+        host.run(|| limit_memory(&cgroup, container.pid(), LIMIT));
+        host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
+            .should_be("/container");
+        container.release()
+    }
+
+    #[test]
+    fn the_cgroup_has_both_limits() {
+        exercise::with_cgroup("memory", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let container = host.park(eat);
+            host.run(|| limit_memory(&cgroup, container.pid(), LIMIT));
+            let Files { memory, swap, no_swap, .. } = files(&cgroup);
+            host.shows(
+                &format!("the limit of memory, {memory}"),
+                host.read_cgroup(&format!("container/{memory}")),
+            )
+            .should_be(LIMIT);
+            host.shows(
+                &format!("the limit of swap, {swap}"),
+                host.read_cgroup(&format!("container/{swap}")),
+            )
+            .should_be(no_swap(LIMIT));
+        });
+    }
+
+    #[test]
+    fn the_kernel_kills_a_process_that_wants_more() {
+        exercise::with_cgroup("memory", READ, |host| {
+            let container = eat_limited(host);
+            let events = files(host.cgroup()).events;
+            host.shows("the end of a process that wants four times as much", &container.value)
+                .should_be("killed");
+            host.shows(events, host.read_cgroup(&format!("container/{events}")))
+                .should_have("oom_kill 1");
+        });
+    }
+
+    #[test]
+    fn the_event_is_read() {
+        exercise::with_cgroup("memory", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            let _container = eat_limited(host);
+            host.shows("what `killed` has returned", host.run(|| killed(&cgroup))).should_be(1);
+        });
+    }
+
+    #[test]
+    fn nobody_else_is_limited() {
+        exercise::with_cgroup("memory", READ, |host| {
+            let before = all_limits(host);
+            eat_limited(host);
+            host.shows("the limits of the host's cgroups", all_limits(host)).should_be(before);
+        });
+    }
+
+    /// The limits of the cgroup above the container's, and of the one where the host's processes are.
+    fn all_limits(host: &Host) -> String {
+        let file = files(host.cgroup()).memory;
+        format!("{} {}", host.read_cgroup(file), host.read_cgroup(&format!("../host/{file}")))
+    }
+}

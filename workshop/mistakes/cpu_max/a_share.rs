@@ -1,0 +1,24 @@
+// refused with: the quota of that cgroup
+// refused with: in how many periods it had to wait
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use nix::unistd::Pid;
+
+const PERIOD: u64 = 100_000;
+
+fn limit_cpu(cgroup: &Path, process: Pid, percent: u64) -> Result<()> {
+    let file = quota_file(cgroup);
+    let shares = ["cpu.weight", "cpu.shares"].map(|file| cgroup.join(file));
+    let share = shares.iter().find(|file| file.exists()).unwrap();
+    fs::write(share, percent.to_string())?;
+    fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
+    Ok(())
+}
+
+fn quota_file(cgroup: &Path) -> PathBuf {
+    let v2 = cgroup.join("cpu.max");
+    if v2.exists() { v2 } else { cgroup.join("cpu.cfs_quota_us") }
+}

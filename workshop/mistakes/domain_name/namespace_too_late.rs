@@ -1,0 +1,13 @@
+// refused with: the host's NIS domain name
+// refused with: the kernel shows  cellar
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, unshare};
+
+fn container(name: &str) -> Result<()> {
+    Errno::result(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })?;
+    unshare(CloneFlags::CLONE_NEWUTS)?;
+    Ok(())
+}

@@ -1,0 +1,22 @@
+// refused with: the places where something is mounted in the container
+// refused with: /old
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, pivot_root};
+
+const NONE: Option<&str> = None;
+
+fn container(root: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    mount(Some(root), root, NONE, MsFlags::MS_BIND, NONE)?;
+    chdir(root)?;
+    std::fs::create_dir("old")?;
+    pivot_root(".", "old")?;
+    chdir("/")?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+// refused with: what the container has mounted
+// refused with: something with temp /tmp tmpfs
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+const NONE: Option<&str> = None;
+
+fn container(directory: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+// refused with: what the host has mounted
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+const NONE: Option<&str> = None;
+
+fn container(directory: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(Some("temp"), directory, Some("tmpfs"), MsFlags::empty(), NONE)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    Ok(())
+}

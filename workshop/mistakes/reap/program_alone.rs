@@ -1,0 +1,15 @@
+// refused with: the number of zombies while the program runs
+// refused with: the kernel shows  2
+
+use anyhow::{Result, bail};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+fn reap(program: Pid) -> Result<i32> {
+    loop {
+        match waitpid(program, None)? {
+            WaitStatus::Exited(_, status) => return Ok(status),
+            end => bail!("no exit status: {end:?}"),
+        }
+    }
+}

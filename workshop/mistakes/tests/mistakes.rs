@@ -1,0 +1,121 @@
+//! What the workshop's tests accept, and what they refuse.
+//!
+//! The exercises fail as they are handed out, the solutions pass, and each mistake in this directory is refused
+//! in words that fit it. The tests that judge are the learners' own.
+
+// A mistake is as it is.
+#![allow(dead_code, non_snake_case, unused, clippy::all, clippy::undocumented_unsafe_blocks)]
+
+use std::env;
+use std::process::{Command, ExitCode, Stdio};
+
+use common::testing::exercise::{NEEDS, NEEDS_A_CGROUP};
+use common::testing::skipped;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+include!(concat!(env!("OUT_DIR"), "/cases.rs"));
+
+/// How few mistakes of an exercise are not enough.
+const TOO_FEW: usize = 2;
+
+/// A learner's file, of which all is true that can be.
+struct Case {
+    exercise: &'static str,
+    candidate: &'static str,
+    verdict: Verdict,
+    /// What the refusal of a mistake says.
+    words: &'static [&'static str],
+    /// Whether the tests in it, if any, are those of the exercise.
+    same_tests: bool,
+    /// The exercise's tests, of this file's functions.
+    tests: &'static [(&'static str, fn())],
+}
+
+/// What the tests say to it.
+#[derive(Clone, Copy, PartialEq)]
+enum Verdict {
+    Passes,
+    Fails,
+    Refused,
+}
+
+/// Stands before the names of an exercise, a candidate and a test, when this program is to run just that one.
+const ONE: &str = "--one";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    if let [ONE, exercise, candidate, test] =
+        args.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        let case =
+            CASES.iter().find(|case| case.exercise == exercise && case.candidate == candidate);
+        let tests = case.expect("a case").tests;
+        tests.iter().find(|(name, _)| *name == test).expect("a test").1();
+        return ExitCode::SUCCESS;
+    }
+    let mut trials: Vec<_> = CASES.iter().map(Case::trial).collect();
+    for case in CASES.iter().filter(|case| case.verdict == Verdict::Passes) {
+        trials.push(Trial::test(
+            format!("{}: has its solution and its mistakes", case.exercise),
+            || complete(case),
+        ));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Whether an exercise has what belongs to it.
+fn complete(solution: &Case) -> Result<(), Failed> {
+    let of_it =
+        |case: &&Case| case.exercise == solution.exercise && case.verdict == Verdict::Refused;
+    let mistakes = CASES.iter().filter(of_it);
+    if !solution.same_tests {
+        return Err("the tests of the solution are not those of the exercise".into());
+    }
+    if let Some(mute) = mistakes.clone().find(|mistake| mistake.words.is_empty()) {
+        return Err(format!("{}: no `// refused with:`", mute.candidate).into());
+    }
+    match mistakes.count() {
+        ..=TOO_FEW => Err("too few mistakes".into()),
+        _ => Ok(()),
+    }
+}
+
+impl Case {
+    fn trial(&'static self) -> Trial {
+        let says = match self.verdict {
+            Verdict::Passes => "passes",
+            Verdict::Fails => "fails",
+            Verdict::Refused => "is refused",
+        };
+        let candidate = self.candidate.replace('_', " ");
+        let name = format!("{}: {candidate} {says}", self.exercise);
+        Trial::ignorable_test(name, move || self.judge())
+    }
+
+    fn judge(&self) -> Result<Completion, Failed> {
+        let (mut passed, mut said) = (0, String::new());
+        for (test, _) in self.tests {
+            let output = Command::new("/proc/self/exe")
+                .args([ONE, self.exercise, self.candidate, test])
+                .stdin(Stdio::null())
+                .output()?;
+            passed += usize::from(output.status.success());
+            said += &String::from_utf8_lossy(&output.stderr);
+        }
+        if said.contains(NEEDS_A_CGROUP) {
+            return skipped("needs a cgroup to make others in: sudo tests/as-user COMMAND");
+        }
+        if let Some(lacks) = said.lines().find(|line| line.starts_with(NEEDS)) {
+            return skipped(lacks);
+        }
+        let all = passed == self.tests.len();
+        if all != (self.verdict == Verdict::Passes) {
+            return Err(format!("{passed} of {} tests pass\n{said}", self.tests.len()).into());
+        }
+        let is_said = |words: &str| words.split(" | ").any(|words| said.contains(words));
+        match self.words.iter().find(|words| !is_said(words)) {
+            Some(words) => Err(format!("not refused with: {words}\n{said}").into()),
+            None => Ok(Completion::Completed),
+        }
+    }
+}

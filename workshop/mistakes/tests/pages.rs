@@ -1,0 +1,66 @@
+//! The book's pages for who teaches, beside what they are about.
+
+use std::fs;
+
+use anyhow::Result;
+
+/// Where the pages are.
+const PAGES: &str = "../../book/src/workshop";
+
+#[test]
+fn the_plan_has_all_exercises_in_their_order() -> Result<()> {
+    let info = fs::read_to_string("../info.toml")?;
+    let named = info.lines().filter_map(|line| line.strip_prefix("name = ")).collect::<Vec<_>>();
+    let named: Vec<_> = named.iter().map(|name| name.trim_matches('"')).collect();
+    let plan = fs::read_to_string(format!("{PAGES}/plan.md"))?;
+    let section = section(&plan, "{#order}");
+    let rows: Vec<_> = section.lines().filter_map(|line| Some(cells(line)?[1])).skip(2).collect();
+    assert_eq!(rows.iter().map(|name| name.trim_matches('`')).collect::<Vec<_>>(), named);
+    Ok(())
+}
+
+#[test]
+fn the_minutes_of_a_plan_add_up() -> Result<()> {
+    let plan = fs::read_to_string(format!("{PAGES}/plan.md"))?;
+    let exercises: Vec<_> = section(&plan, "{#order}").lines().filter_map(cells).skip(2).collect();
+    for day in ["{#half-day}", "{#full-day}"] {
+        let mut now = 0;
+        for row in section(&plan, day).lines().filter_map(cells).skip(2) {
+            let minutes: u32 = row[1].parse()?;
+            assert_eq!(row[0], format!("{}:{:02}", now / 60, now % 60), "{day}: {row:?}");
+            now += minutes;
+            let in_row = exercises.iter().filter(|exercise| row[2].contains(exercise[1]));
+            let sum = in_row.map(|exercise| exercise[2].parse::<u32>()).sum::<Result<u32, _>>()?;
+            assert!(sum == 0 || sum == minutes, "{day}: {row:?} takes {sum}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn containers_get_the_options_that_the_doctor_prints() -> Result<()> {
+    let machines = fs::read_to_string(format!("{PAGES}/machines.md"))?;
+    let causes = fs::read_to_string("../../common/src/cause.rs")?;
+    for engine in ["podman", "docker"] {
+        // Over the ends of lines in the code.
+        let command = causes.split(&format!("\"{engine} run ")).nth(1).unwrap_or_default();
+        let command = command.split('{').next().unwrap_or_default().replace('\\', "");
+        let options: Vec<_> = command.split_whitespace().collect();
+        assert!(options.len() == 6, "{engine}: {options:?}");
+        let line = machines.lines().find(|line| line.starts_with(&format!("$ {engine} run ")));
+        assert!(line.is_some_and(|line| line.contains(&options.join(" "))), "{line:?}");
+    }
+    Ok(())
+}
+
+/// Returns the part of a page below the heading with this id.
+fn section<'a>(page: &'a str, id: &str) -> &'a str {
+    let rest = page.split_once(id).map_or("", |(_, rest)| rest);
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
+/// Returns the cells of a table's row.
+fn cells(line: &str) -> Option<Vec<&str>> {
+    let line = line.strip_prefix("| ")?.strip_suffix(" |")?;
+    Some(line.split(" | ").collect())
+}

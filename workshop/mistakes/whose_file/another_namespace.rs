@@ -1,0 +1,17 @@
+// refused with: returned an error: EPERM
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use anyhow::Result;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::Pid;
+
+fn owners(file: &Path, container: Pid) -> Result<(u32, u32)> {
+    let outside = fs::metadata(file)?.uid();
+    let namespace = fs::File::open(format!("/proc/{container}/ns/uts"))?;
+    setns(namespace, CloneFlags::CLONE_NEWUTS)?;
+    let inside = fs::metadata(file)?.uid();
+    Ok((outside, inside))
+}

@@ -1,0 +1,52 @@
+// The line that renamed the host.
+//
+// `container` is to give this process a hostname of its own. It renames the whole machine instead, as many
+// "containers from scratch" do: sethostname(2) acts on the UTS namespace that the caller is in at that moment.
+//
+// Read: book/src/02-uts-hostname.md#failure, uts_namespaces(7), unshare(2).
+
+use anyhow::Result;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::sethostname;
+
+/// Gives this process the hostname `name`, and leaves the host's as it is.
+fn container(name: &str) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWUTS)?;
+    sethostname(name)?;
+    Ok(())
+}
+
+fn main() {}
+
+// Why it works: unshare(2) moves the caller to a new UTS namespace, with a copy of the old one's names. Whatever
+// is set after that is set there. The stages do the same with clone(2): ns_init, which sets the name, is already in
+// the new namespace when it begins, and ns_start, which is not, sets none.
+
+#[cfg(test)]
+mod tests {
+    use common::testing::{exercise, hostname};
+
+    use super::*;
+
+    const READ: &str = "book/src/02-uts-hostname.md#failure and uts_namespaces(7)";
+
+    #[test]
+    fn the_host_keeps_its_name() {
+        exercise::as_root(READ, |host| {
+            let before = hostname();
+            host.start(|| container("nshost"));
+            host.shows("the name of the host", hostname()).should_be(before);
+        });
+    }
+
+    #[test]
+    fn the_container_has_its_name() {
+        exercise::as_root(READ, |host| {
+            let container = host.start(|| container("nshost"));
+            host.shows("the UTS namespace of the container", container.namespace("uts"))
+                .should_not_be(host.namespace("uts"));
+            host.shows("the name of the container", host.inside(&container, hostname))
+                .should_be("nshost");
+        });
+    }
+}

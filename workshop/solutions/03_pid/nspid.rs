@@ -1,0 +1,76 @@
+// One process, several numbers.
+//
+// A process is in the PID namespace that it was born in, and in all those above, up to the machine's first. Each has
+// a number of its own for it. So "process 1" says little as long as nobody says where.
+// /proc/PID/status has all of the numbers, in one line.
+//
+// Read: book/src/03-pid.md#run, pid_namespaces(7), proc_pid_status(5).
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use nix::unistd::Pid;
+
+/// Returns all numbers of `process`, from the one in /proc inwards.
+fn numbers(process: Pid) -> Result<Vec<i32>> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let numbers = numbers.context("no NSpid")?.split_whitespace().map(str::parse);
+    Ok(numbers.collect::<Result<_, _>>()?)
+}
+
+fn main() {}
+
+// Why it works: the kernel keeps one number for each level, and NSpid (Linux 4.1) has those from the level of the
+// proc file system inwards. Here that is the host's, so the host's number comes first and the innermost last. The
+// same file read in the container's own /proc begins with 1: what is further out has no number there. A process of
+// the host alone is on one level.
+
+#[cfg(test)]
+mod tests {
+    use common::testing::exercise;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::{ForkResult, fork, pause};
+
+    use super::*;
+
+    const READ: &str = "book/src/03-pid.md#run and pid_namespaces(7)";
+
+    #[test]
+    fn process_1_of_a_container_has_two_numbers() {
+        exercise::as_root(READ, |host| {
+            let container = host.start_as_init(|| Ok(()));
+            let numbers = host.run(|| numbers(container.pid()));
+            host.shows("the numbers of a container's process 1", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [container.pid().as_raw(), 1]));
+        });
+    }
+
+    #[test]
+    fn a_container_in_a_container_has_three() {
+        exercise::as_root(READ, |host| {
+            let container = host.start_as_init(|| {
+                unshare(CloneFlags::CLONE_NEWPID)?;
+                // SAFETY: this process has one thread.
+                if let ForkResult::Child = unsafe { fork() }? {
+                    pause();
+                }
+                Ok(())
+            });
+            let inner = container.children()[0];
+            let numbers = host.run(|| numbers(inner));
+            host.shows("the numbers of a process two namespaces deep", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [inner.as_raw(), 2, 1]));
+        });
+    }
+
+    #[test]
+    fn a_process_of_the_host_has_one() {
+        exercise::as_root(READ, |host| {
+            let process = host.start(|| Ok(()));
+            let numbers = host.run(|| numbers(process.pid()));
+            host.shows("the numbers of a process of the host", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [process.pid().as_raw()]));
+        });
+    }
+}

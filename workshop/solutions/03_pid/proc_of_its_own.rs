@@ -1,0 +1,73 @@
+// A /proc that shows the container.
+//
+// ps(1) lists the directories of /proc. What is there depends on who has mounted it, and not on who looks: a proc
+// file system shows the PID namespace that its mounter was in. unshare(2) does not move its caller to the new PID
+// namespace. The next child is born there, as process 1.
+//
+// `container` starts such a child, and mounts a proc. But that one shows the host's processes.
+//
+// Read: book/src/03-pid.md#failure, pid_namespaces(7), unshare(2).
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Starts sleep(1) as process 1 of a container, with a /proc that shows the container's processes.
+fn container() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    let mut sleep = Command::new("sleep");
+    sleep.arg("1000");
+    // SAFETY: this process has one thread, so `set_up` may do there what it likes.
+    unsafe { sleep.pre_exec(set_up) };
+    sleep.spawn()?;
+    Ok(())
+}
+
+/// Runs in the child, just before it executes sleep(1). Where it fails, so does `spawn`.
+fn set_up() -> io::Result<()> {
+    Ok(mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), NONE)?)
+}
+
+fn main() {}
+
+// Why it works: `set_up` runs in process 1, the first that is in the new namespace, and so the proc that it mounts
+// is of that namespace. Its parent stays in the host's PID namespace for as long as it lives, before spawn and
+// after. The mount namespace is another matter: unshare(2) has moved the parent there, and the child is in it as
+// well, so that the new /proc covers the host's for these two alone. In the stages ns_init is what `set_up` is here.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use common::testing::exercise;
+    use common::testing::probe::processes;
+
+    use super::*;
+
+    const READ: &str = "book/src/03-pid.md#failure and pid_namespaces(7)";
+
+    /// Returns all processes in /proc, as `number name`.
+    fn list() -> String {
+        let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        processes().iter().map(|pid| format!("{pid} {}", name(pid))).collect()
+    }
+
+    #[test]
+    fn the_container_sees_itself_alone_and_the_host_what_it_saw() {
+        exercise::as_root(READ, |host| {
+            let before = list();
+            let container = host.start(container);
+            host.shows("the processes in the host's /proc", list()).should_have(before);
+            host.shows("the processes in the container's /proc", host.inside(&container, list))
+                .should_be("1 sleep\n");
+        });
+    }
+}

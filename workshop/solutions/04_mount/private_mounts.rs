@@ -1,0 +1,65 @@
+// A mount that nobody else sees.
+//
+// A new mount namespace starts with a copy of all mounts. Where they are shared, as systemd makes them, a copy
+// belongs to the peer group of its original: what is mounted on one of them shows up on the others, in both
+// directions. So unshare(2) alone keeps no mount from the host.
+//
+// Read: book/src/04-mount.md#failure, mount_namespaces(7), mount(2).
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Gives this process mounts of its own, with a tmpfs on `directory`. From here on neither it nor the host sees
+/// what the other mounts.
+fn container(directory: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    mount(Some("temp"), directory, Some("tmpfs"), MsFlags::empty(), NONE)?;
+    Ok(())
+}
+
+fn main() {}
+
+// Why it works: MS_PRIVATE takes a mount out of its peer group, so that nothing travels in either direction, and
+// MS_REC does so for all mounts below as well. /tmp is one of these: without MS_REC only the mount on / is private,
+// and a mount on /tmp belongs to another group. MS_SLAVE would keep the container's mounts from the host, and still
+// let the host's in. It has to come before the first mount, since what has been mounted on the peers is there.
+
+#[cfg(test)]
+mod tests {
+    use common::testing::exercise;
+
+    use super::*;
+
+    const READ: &str = "book/src/04-mount.md#failure and mount_namespaces(7)";
+
+    /// Below a mount that is not the root directory's.
+    const DIRECTORY: &str = "/tmp";
+
+    #[test]
+    fn the_container_sees_its_mount_and_the_host_does_not() {
+        exercise::as_root(READ, |host| {
+            let container = host.start(|| container(Path::new(DIRECTORY)));
+            host.shows("what the container has mounted", container.read("mounts"))
+                .should_have("temp /tmp tmpfs");
+            host.shows("what the host has mounted", host.read("mounts"))
+                .should_not_have("temp /tmp tmpfs");
+        });
+    }
+
+    #[test]
+    fn the_container_does_not_see_what_the_host_mounts_later() {
+        exercise::as_root(READ, |host| {
+            let container = host.start(|| container(Path::new(DIRECTORY)));
+            mount(Some("later"), "/tmp", Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
+            host.shows("what the container has mounted", container.read("mounts"))
+                .should_not_have("later /tmp tmpfs");
+        });
+    }
+}

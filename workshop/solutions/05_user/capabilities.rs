@@ -1,0 +1,100 @@
+// One capability, and no other.
+//
+// A web server needs root to listen on port 80, and none of the other forty things that root may do. What a program
+// can get at most on execve(2) is the bounding set of whoever starts it. A capability that is dropped from there is
+// gone for good, for the process and all that come after it; so the one who drops it is the child, and not the
+// launcher.
+//
+// Read: book/src/05-user.md#may, capabilities(7), "Capability bounding set", prctl(2).
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use anyhow::Result;
+use nix::libc::{self, c_int, c_ulong};
+
+/// Starts `program` with no capability but `kept`, and no way to gain one.
+fn start(program: &mut Command, kept: c_ulong) -> Result<Child> {
+    let limit = move || -> io::Result<()> {
+        for capability in 0..=last()? {
+            if capability != kept {
+                bounding_set(libc::PR_CAPBSET_DROP, capability)?;
+            }
+        }
+        nix::sys::prctl::set_no_new_privs()?;
+        Ok(())
+    };
+    // SAFETY: between fork(2) and execve(2) `limit` makes system calls, and nothing that another thread could hold.
+    unsafe { program.pre_exec(limit) };
+    Ok(program.spawn()?)
+}
+
+/// Returns the number of the last capability that this kernel knows.
+fn last() -> io::Result<c_ulong> {
+    let known = |capability: &c_ulong| bounding_set(libc::PR_CAPBSET_READ, *capability).is_ok();
+    (0..).take_while(known).last().ok_or(io::ErrorKind::Unsupported.into())
+}
+
+/// Asks for a capability of this process's bounding set, or changes it.
+fn bounding_set(operation: c_int, capability: c_ulong) -> io::Result<()> {
+    // SAFETY: these operations take a number.
+    match unsafe { libc::prctl(operation, capability, 0, 0, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+fn main() {}
+
+// Why it works: when root executes a program, its new capabilities are those of the bounding set: that is the rule
+// P'(permitted) for a file that has them all, which for root every file does. So until execve(2) the child still has
+// its old ones, CAP_SETPCAP among them, which dropping takes. What is dropped from the effective set alone, root
+// gets back with the next program. no_new_privs is for the other way to gain something, which are the files that
+// bring it along: with the set-user-ID bit, or capabilities of their own. Neither can be taken back, and both are
+// inherited.
+
+#[cfg(test)]
+mod tests {
+    use common::testing::{exercise, probe};
+    use nix::unistd::Pid;
+
+    use super::*;
+
+    const READ: &str = "book/src/05-user.md#may and capabilities(7)";
+
+    /// CAP_NET_BIND_SERVICE, to listen on a port below 1024: linux/capability.h.
+    const KEPT: c_ulong = 10;
+
+    /// The set with this one alone, as /proc shows it.
+    const ALONE: &str = "0000000000000400";
+
+    /// Starts a program that has time, and returns its process id.
+    fn start_sleep() -> Result<i32> {
+        Ok(start(Command::new("sleep").arg("60"), KEPT)?.id() as i32)
+    }
+
+    #[test]
+    fn the_program_has_one_capability() {
+        exercise::as_root(READ, |host| {
+            let program = Pid::from_raw(host.start(start_sleep).value);
+            host.shows("the program's capabilities", probe::status(program, "CapEff"))
+                .should_be(ALONE);
+            host.shows("the program's bounding set", probe::status(program, "CapBnd"))
+                .should_be(ALONE);
+            host.shows("the program's no_new_privs", probe::status(program, "NoNewPrivs"))
+                .should_be(1);
+        });
+    }
+
+    #[test]
+    fn the_launcher_keeps_what_it_has() {
+        exercise::as_root(READ, |host| {
+            let launcher = host.start(start_sleep);
+            for set in ["CapBnd", "CapEff"] {
+                host.shows("a set of the launcher's", probe::status(launcher.pid(), set))
+                    .should_be(probe::status(Pid::this(), set));
+            }
+        });
+    }
+}

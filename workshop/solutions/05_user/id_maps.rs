@@ -1,0 +1,93 @@
+// Root, before it is too late.
+//
+// In a new user namespace nobody has a number: there is no map. You may map one user and one group, your own, and
+// for the group the kernel asks a price. All of that comes before the first execve(2): a program that nobody
+// executes has no capability, and a map that is written later brings none back.
+//
+// Read: book/src/05-user.md#maps, user_namespaces(7), "The /proc/pid/setgroups file".
+
+use std::ffi::CStr;
+use std::fs;
+use std::os::fd::AsRawFd;
+
+use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sched::{CloneFlags, clone};
+use nix::unistd::{self, Pid, execvp, pipe2, read};
+
+/// Starts a program as root of a user namespace of its own.
+fn start(program: &[&CStr]) -> Result<Pid> {
+    let (hold, go) = pipe2(OFlag::O_CLOEXEC)?;
+    let (executed, executing) = pipe2(OFlag::O_CLOEXEC)?;
+    let copy = go.as_raw_fd();
+    let park_and_execute = || {
+        // Parked until the file ends, since then the parent has closed `go`.
+        let parked = unistd::close(copy).and_then(|()| read(&hold, &mut [0]));
+        parked.and_then(|_| execvp(program[0], program)).map_or(127, |_| 0)
+    };
+    let (flags, signal) = (CloneFlags::CLONE_NEWUSER, Some(libc::SIGCHLD));
+    let mut stack = vec![0; 64 * 1024];
+    // SAFETY: this process has one thread, and the child a copy of its memory.
+    let child = unsafe { clone(Box::new(park_and_execute), &mut stack, flags, signal) }?;
+    write_proc(child, "setgroups", "deny")?;
+    write_proc(child, "gid_map", &format!("0 {} 1", unistd::getgid()))?;
+    write_proc(child, "uid_map", &format!("0 {} 1", unistd::getuid()))?;
+    drop(go);
+    // This file ends with execve(2), which closes `executing`.
+    drop(executing);
+    read(&executed, &mut [0])?;
+    Ok(child)
+}
+
+/// Writes `text` to /proc/`process`/`file`.
+fn write_proc(process: Pid, file: &str, text: &str) -> Result<()> {
+    let path = format!("/proc/{process}/{file}");
+    fs::write(path, text).with_context(|| format!("write {text:?} to {file}"))
+}
+
+fn main() {}
+
+// Why it works: who has made a user namespace has all capabilities over it, so that the parent may write the maps of
+// its child. One id, the writer's own, is no danger to others. A group is another matter: where it is denied what
+// everybody else is allowed, a process could leave it with setgroups(2), and "deny" takes that away. On execve(2)
+// the kernel gives user 0 all capabilities, and takes them from all others. That is when the map has to be there.
+
+#[cfg(test)]
+mod tests {
+    use common::testing::{exercise, probe};
+
+    use super::*;
+
+    const READ: &str = "book/src/05-user.md#maps and user_namespaces(7)";
+
+    const PROGRAM: &[&CStr] = &[c"sleep", c"60"];
+
+    /// The line of a map, without the blanks that the kernel puts in.
+    fn map(process: Pid, file: &str) -> String {
+        probe::read(process, file).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn root_and_its_group_are_you() {
+        exercise::on_the_machine(READ, |host| {
+            let launcher = host.start(|| start(PROGRAM).map(drop));
+            let program = launcher.children()[0];
+            host.shows("the map of the program's users", map(program, "uid_map"))
+                .should_be(format!("0 {} 1", unistd::getuid()));
+            host.shows("the map of the program's groups", map(program, "gid_map"))
+                .should_be(format!("0 {} 1", unistd::getgid()));
+        });
+    }
+
+    #[test]
+    fn the_program_has_the_capabilities_of_root() {
+        exercise::on_the_machine(READ, |host| {
+            let launcher = host.start(|| start(PROGRAM).map(drop));
+            let program = launcher.children()[0];
+            host.shows("what is executed", probe::status(program, "Name")).should_be("sleep");
+            host.shows("the program's capabilities", probe::status(program, "CapEff"))
+                .should_be(probe::status(program, "CapBnd"));
+        });
+    }
+}

@@ -1,0 +1,46 @@
+//! Stage 1: the shell has a hostname of its own, to change by hand.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use common::check::{check, init_logging};
+use common::reexec::Command;
+use nix::sched::CloneFlags;
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Shell to run
+    #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
+    nsshell: PathBuf,
+    // TODO 4: an option --nshostname NAME, which is "nshost" where nobody sets it.
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
+    /// Arguments for the shell
+    #[arg(trailing_var_arg = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Parses the command line, and starts the shell.
+fn main() -> ExitCode {
+    init_logging();
+    // TODO 2: this program starts twice. reexec::dispatch calls ns_start the first time, and ns_init when
+    // reexec::command has started it again under the name "ns_init".
+    check(ns_run(&Args::parse()))
+}
+
+// TODO 1: ns_start starts this program again, by reexec::command, in a new UTS namespace; then ns_run needs
+// none. TODO 3: ns_init sets the hostname, and then runs ns_run. Its error says what was tried.
+/// Runs the shell in a new UTS namespace.
+fn ns_run(args: &Args) -> Result<ExitCode> {
+    Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
+        .args(&args.shell_args)
+        .cloneflag(CloneFlags::CLONE_NEWUTS)
+        .run()
+}

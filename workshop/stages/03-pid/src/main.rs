@@ -1,0 +1,70 @@
+//! Stage 2: the shell has a hostname that is set for it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use common::check::{check, init_logging};
+use common::reexec::{self, Command};
+use nix::sched::CloneFlags;
+use nix::unistd::sethostname;
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Shell to run
+    #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
+    nsshell: PathBuf,
+    /// Hostname in the container
+    #[arg(long, value_name = "NAME", default_value = "nshost")]
+    nshostname: String,
+    // TODO 2: an option --rootfs DIR, a PathBuf, which is rootfs::DEFAULT (of common::rootfs) where nobody
+    // sets it.
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
+    /// Arguments for the shell
+    #[arg(trailing_var_arg = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
+fn main() -> ExitCode {
+    init_logging();
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
+}
+
+// TODO 1: a new PID namespace, too. Read book/src/03-pid.md#failure, pid_namespaces(7).
+// TODO 3: rootfs::prepare makes the root directory, and checks it. It takes the directories that the
+// container mounts something on, here "proc", and returns the path that the new process has to start in.
+// TODO 4: of the caller's environment the container gets TERM alone, and besides it PATH, which is
+// /usr/sbin:/usr/bin:/sbin:/bin, and HOME, which is /root. All that is needed is in common::reexec::Command.
+/// Starts [`ns_init`] in its new namespaces.
+fn ns_start(_: &Args) -> Result<ExitCode> {
+    reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).run()
+}
+
+/// Runs inside the new namespaces: sets them up, then starts the shell.
+fn ns_init(args: &Args) -> Result<ExitCode> {
+    sethostname(&args.nshostname)
+        .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
+    // TODO 5: mount a proc on `proc` in the root directory, which is where this process has been started;
+    // nosuid, nodev, noexec. Then make that directory the root directory, and go to /. Read
+    // book/src/03-pid.md#shell, proc(5), mount(2), chroot(2).
+    // TODO 6: this mount is the host's as well. So take it away when the shell has ended, and also when it
+    // could not be started; a job that is left behind may still be using it. Read umount2(2), MNT_DETACH. The
+    // result is the shell's.
+    ns_run(args)
+}
+
+// TODO 7: ns_run is process 1 now, and whoever has lost its parent is its child. So start the shell without
+// waiting for it alone (Command::start, Parked::release); then wait for any process, again and again, until
+// it is the shell that has ended (reexec::wait_for). Read book/src/03-pid.md#shell, pid_namespaces(7), "The
+// namespace init process".
+/// Runs the shell.
+fn ns_run(args: &Args) -> Result<ExitCode> {
+    Command::new(&args.nsshell).option("-c", args.command.as_ref()).args(&args.shell_args).run()
+}

@@ -1,0 +1,116 @@
+//! Stage 3: the shell has process ids, a root directory and a /proc of its own.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use common::check::{check, init_logging};
+use common::reexec::{self, Command};
+use common::rootfs;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::CloneFlags;
+use nix::unistd::{chdir, chroot, sethostname};
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Shell to run
+    #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
+    nsshell: PathBuf,
+    /// Hostname in the container
+    #[arg(long, value_name = "NAME", default_value = "nshost")]
+    nshostname: String,
+    /// Directory that becomes / in the container
+    #[arg(long, value_name = "DIR", default_value = rootfs::DEFAULT)]
+    rootfs: PathBuf,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
+    /// Arguments for the shell
+    #[arg(trailing_var_arg = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
+fn main() -> ExitCode {
+    init_logging();
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
+}
+
+// TODO 1: a new mount namespace, too. Read book/src/04-mount.md#failure, mount_namespaces(7). Three
+// directories will have something mounted on them: proc, temp, dev.
+/// Starts [`ns_init`] in its new namespaces.
+fn ns_start(args: &Args) -> Result<ExitCode> {
+    reexec::command("ns_init")
+        .cloneflag(CloneFlags::CLONE_NEWUTS)
+        .cloneflag(CloneFlags::CLONE_NEWPID)
+        .current_dir(rootfs::prepare(&args.rootfs, &["proc"])?)
+        .env_keep(&["TERM"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .run()
+}
+
+/// Runs inside the new namespaces: sets them up, then starts the shell.
+fn ns_init(args: &Args) -> Result<ExitCode> {
+    sethostname(&args.nshostname)
+        .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
+    // TODO 2: with its last process the namespace ends, and its mounts with it. What is not needed any more?
+    // ns_start has checked this directory, and has started this process in it.
+    let rootfs = env::current_dir().context("find the root directory")?;
+    mount_root(&rootfs)?;
+    let status = change_root(&rootfs).and_then(|()| ns_run(args));
+    // The mounts are the host's. A job that is left behind may be using this one (EBUSY): MNT_DETACH takes
+    // it from its place at once, and the job dies with us.
+    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
+    let unmounted = umount2("proc", flags).context("unmount /proc");
+    status.and_then(|status| unmounted.map(|()| status))
+}
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+// TODO 3: before it mounts anything, mount_root makes all mounts private. Otherwise the host sees what is
+// mounted here. Read book/src/04-mount.md#shell, mount(2), "Changing the propagation type of an existing
+// mount".
+// TODO 4: then it makes the root directory a mount point, by binding it to itself, with all that is mounted
+// in it. TODO 7 asks for that.
+// TODO 5: after /proc it mounts a tmpfs named "godir" on /temp, without flags.
+/// Mounts all that the container will see, below the directory that becomes its root.
+fn mount_root(rootfs: &Path) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")
+}
+
+// TODO 6: a function for /dev. On it is a tmpfs, nosuid, with mode=755 (tmpfs(5)). In it are the host's null,
+// zero, full, random, urandom and tty, each bound to an empty file of that name, and four links: fd to
+// /proc/self/fd, and stdin, stdout and stderr to 0, 1 and 2 in there. Read mount(2), "Creating a bind mount",
+// symlink(2).
+// TODO 7: chroot(2) can be escaped, pivot_root(2) can't. Enter the new root, exchange the two roots, unmount
+// the old one, go to /. Read pivot_root(2), NOTES, `pivot_root(".", ".")`; umount2(2), MNT_DETACH.
+/// Makes `rootfs` the root directory.
+fn change_root(rootfs: &Path) -> Result<()> {
+    chroot(rootfs).context("chroot to the root directory")?;
+    chdir("/").context("enter /")
+}
+
+/// Runs the shell.
+fn ns_run(args: &Args) -> Result<ExitCode> {
+    let shell = Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
+        .args(&args.shell_args)
+        .start()?
+        .release()?;
+    // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
+    // and when it ends, the kernel kills all that are left: pid_namespaces(7).
+    loop {
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == shell.pid() {
+            return Ok(status);
+        }
+    }
+}

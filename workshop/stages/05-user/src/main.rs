@@ -1,0 +1,138 @@
+//! Stage 4: the shell has mounts of its own.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use common::check::{check, init_logging};
+use common::reexec::{self, Command};
+use common::rootfs;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::CloneFlags;
+use nix::unistd::{chdir, pivot_root, sethostname};
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Shell to run
+    #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
+    nsshell: PathBuf,
+    /// Hostname in the container
+    #[arg(long, value_name = "NAME", default_value = "nshost")]
+    nshostname: String,
+    /// Directory that becomes / in the container
+    #[arg(long, value_name = "DIR", default_value = rootfs::DEFAULT)]
+    rootfs: PathBuf,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
+    /// Arguments for the shell
+    #[arg(trailing_var_arg = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
+fn main() -> ExitCode {
+    init_logging();
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
+}
+
+// TODO 1: a new user namespace, too. Read book/src/05-user.md#failure, user_namespaces(7).
+// TODO 2: it has one user and one group. Root inside is who has started this program outside. The maps are
+// for common::reexec::Command, which writes them while the child waits: uid_mappings, gid_mappings, IdMap.
+// Read book/src/05-user.md#maps, user_namespaces(7), "User and group ID mappings: uid_map and gid_map".
+/// Starts [`ns_init`] in its new namespaces.
+fn ns_start(args: &Args) -> Result<ExitCode> {
+    reexec::command("ns_init")
+        .cloneflag(CloneFlags::CLONE_NEWNS)
+        .cloneflag(CloneFlags::CLONE_NEWUTS)
+        .cloneflag(CloneFlags::CLONE_NEWPID)
+        .current_dir(rootfs::prepare(&args.rootfs, &["proc", "temp", "dev"])?)
+        .env_keep(&["TERM"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .run()
+}
+
+/// Runs inside the new namespaces: sets them up, then starts the shell.
+fn ns_init(args: &Args) -> Result<ExitCode> {
+    sethostname(&args.nshostname)
+        .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
+    // ns_start has checked this directory, and has started this process in it.
+    let rootfs = env::current_dir().context("find the root directory")?;
+    mount_root(&rootfs)?;
+    change_root(&rootfs)?;
+    ns_run(args)
+}
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Mounts all that the container will see, below the directory that becomes its root.
+fn mount_root(rootfs: &Path) -> Result<()> {
+    // The new namespace starts with a copy of the host's mounts. Where they are shared, as under systemd,
+    // what is mounted on a copy shows up on the host as well: mount_namespaces(7).
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .context("make all mounts private")?;
+    // pivot_root(2): the new root must be a mount point.
+    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+        .context("bind the root directory to itself")?;
+    // TODO 3: nothing. But why would this fail from now on, if it came after the change of the root? Read
+    // mount_namespaces(7), "Restrictions on mount namespaces".
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")?;
+    mount(Some("godir"), &rootfs.join("temp"), Some("tmpfs"), MsFlags::empty(), NONE)
+        .context("mount a tmpfs on /temp")?;
+    mount_dev(&rootfs.join("dev"))
+}
+
+/// Mounts a tmpfs on `dev`, with the host's harmless devices in it.
+fn mount_dev(dev: &Path) -> Result<()> {
+    mount(Some("dev"), dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
+        .context("mount a tmpfs on /dev")?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let (host, device) = (Path::new("/dev").join(name), dev.join(name));
+        // Not mknod(2), which is for root of the whole machine. A bind mount of a file takes a file.
+        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
+        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind /dev/{name}"))?;
+    }
+    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
+    {
+        symlink(Path::new("/proc/self").join(target), dev.join(name))
+            .with_context(|| format!("link /dev/{name}"))?;
+    }
+    Ok(())
+}
+
+/// Makes `rootfs` the root directory.
+fn change_root(rootfs: &Path) -> Result<()> {
+    chdir(rootfs).context("enter the root directory")?;
+    // The old root ends up on top of the new one, and there is unmounted: pivot_root(2), notes.
+    pivot_root(".", ".").context("pivot_root to the root directory")?;
+    umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?;
+    chdir("/").context("enter /")
+}
+
+/// Runs the shell.
+fn ns_run(args: &Args) -> Result<ExitCode> {
+    let shell = Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
+        .args(&args.shell_args)
+        .start()?
+        .release()?;
+    // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
+    // and when it ends, the kernel kills all that are left: pid_namespaces(7).
+    loop {
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == shell.pid() {
+            return Ok(status);
+        }
+    }
+}

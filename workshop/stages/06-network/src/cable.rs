@@ -1,0 +1,1 @@
+../../../../06-network/src/cable.rs

@@ -1,0 +1,219 @@
+//! Stage 6: the shell has a network of its own, joined to a bridge.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use common::check::{check, init_logging, warn};
+use common::reexec::{self, Command, IdMap, Parked, Running, Step};
+use common::rootfs;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Pid, chdir, getgid, getpid, getuid, pivot_root, sethostname};
+
+use cable::{Cable, Reservation};
+
+mod cable;
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Shell to run
+    #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
+    nsshell: PathBuf,
+    /// Hostname in the container
+    #[arg(long, value_name = "NAME", default_value = "nshost")]
+    nshostname: String,
+    /// Directory that becomes / in the container
+    #[arg(long, value_name = "DIR", default_value = rootfs::DEFAULT)]
+    rootfs: PathBuf,
+    /// Address in the container [default: the first of 10.10.10.2 to 10.10.10.254 that is free]
+    #[arg(long, value_name = "IPV4", conflicts_with = "netsetgo")]
+    address: Option<Ipv4Addr>,
+    /// Program that lays the cable, as HELPER -pid PID, instead of our own code
+    #[arg(long, value_name = "HELPER")]
+    netsetgo: Option<PathBuf>,
+    /// Command for the shell, as in `sh -c COMMAND`
+    #[arg(short, value_name = "COMMAND")]
+    command: Option<OsString>,
+    /// Arguments for the shell
+    #[arg(trailing_var_arg = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Starts at [`ns_start`], or, in the new namespaces, at [`ns_init`].
+fn main() -> ExitCode {
+    init_logging();
+    check(reexec::dispatch(&Args::parse(), &[("ns_init", ns_init)], ns_start))
+}
+
+// TODO 1: a new IPC namespace, too. Read book/src/07-ipc.md#failure, ipc_namespaces(7).
+/// Starts [`ns_init`] in its new namespaces, with a cable to the host's bridge.
+fn ns_start(args: &Args) -> Result<ExitCode> {
+    let rootfs = rootfs::prepare(&args.rootfs, &["proc", "temp", "dev"])?;
+    let reservation = reserve(args)?;
+    let address = reservation.as_ref().map(|reservation| reservation.address.to_string());
+    let parked = reexec::command("ns_init")
+        // This is how the address reaches configure_network.
+        .option("--address", address.filter(|_| args.address.is_none()))
+        .cloneflag(CloneFlags::CLONE_NEWNS)
+        .cloneflag(CloneFlags::CLONE_NEWUTS)
+        .cloneflag(CloneFlags::CLONE_NEWPID)
+        .cloneflag(CloneFlags::CLONE_NEWNET)
+        .cloneflag(CloneFlags::CLONE_NEWUSER)
+        .uid_mappings(&[IdMap { container_id: 0, host_id: getuid().as_raw(), size: 1 }])
+        .gid_mappings(&[IdMap { container_id: 0, host_id: getgid().as_raw(), size: 1 }])
+        .current_dir(rootfs)
+        .env_keep(&["TERM"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/root")
+        .start()?;
+    run_connected(args, reservation, parked)
+}
+
+/// Connects the container, and lets it run to its end.
+fn run_connected(
+    args: &Args,
+    reservation: Option<Reservation>,
+    parked: Parked,
+) -> Result<ExitCode> {
+    let cable = connect(args, reservation, parked.pid())?;
+    let status = parked.release().and_then(Running::wait);
+    // An ordinary user's bridge ends with this process, and all cables with it.
+    if let Some(cable) = cable.filter(|_| getuid().is_root()) {
+        cable.remove()?;
+    }
+    status
+}
+
+/// Reserves an address for the container, unless a helper will choose one.
+fn reserve(args: &Args) -> Result<Option<Reservation>> {
+    if args.netsetgo.is_some() {
+        return Ok(None);
+    }
+    if getuid().is_root() {
+        warn(cable::refuse_dropped_packets());
+    } else {
+        enter_network().context("enter a network namespace for the bridge")?;
+    }
+    cable::reserve(args.address).map(Some)
+}
+
+/// Moves this process into a network namespace where it may make a bridge: the host's is root's alone.
+fn enter_network() -> Result<()> {
+    log::info!(
+        "not root: the bridge is not on the host, but in a network namespace of this container"
+    );
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+        .context(Step::Clone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET))?;
+    // Each id on itself, so that the container's map is still of the ids that the caller has on the host.
+    reexec::write_id_maps(
+        getpid(),
+        &[IdMap { container_id: uid, host_id: uid, size: 1 }],
+        &[IdMap { container_id: gid, host_id: gid, size: 1 }],
+    )
+}
+
+/// Connects the network namespace of the process `container`, which waits in it, with the host's.
+fn connect(args: &Args, reservation: Option<Reservation>, container: Pid) -> Result<Option<Cable>> {
+    if let Some(helper) = &args.netsetgo {
+        let mut command = std::process::Command::new(helper);
+        let status = command.args(["-pid", &container.to_string()]).status();
+        let status = status.with_context(|| format!("run {}", helper.display()))?;
+        ensure!(status.success(), "{} -pid {container} has failed: {status}", helper.display());
+    }
+    reservation.map(|reservation| reservation.connect(container)).transpose()
+}
+
+/// Runs inside the new namespaces: sets them up, then starts the shell.
+fn ns_init(args: &Args) -> Result<ExitCode> {
+    sethostname(&args.nshostname)
+        .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
+    configure_network(args)?;
+    // ns_start has checked this directory, and has started this process in it.
+    let rootfs = env::current_dir().context("find the root directory")?;
+    mount_root(&rootfs)?;
+    change_root(&rootfs)?;
+    ns_run(args)
+}
+
+/// Sets the loopback up, and the container's end of the cable.
+fn configure_network(args: &Args) -> Result<()> {
+    cable::configure(args.address)
+}
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Mounts all that the container will see, below the directory that becomes its root.
+fn mount_root(rootfs: &Path) -> Result<()> {
+    // The new namespace starts with a copy of the host's mounts. Where they are shared, as under systemd,
+    // what is mounted on a copy shows up on the host as well: mount_namespaces(7).
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .context("make all mounts private")?;
+    // pivot_root(2): the new root must be a mount point.
+    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
+        .context("bind the root directory to itself")?;
+    // Here, and not after the change of the root: in a user namespace a new proc may reveal no more than
+    // one that is mounted already (mount_too_revealing() in the kernel), and the host's is about to go.
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")?;
+    mount(Some("godir"), &rootfs.join("temp"), Some("tmpfs"), MsFlags::empty(), NONE)
+        .context("mount a tmpfs on /temp")?;
+    mount_dev(&rootfs.join("dev"))
+}
+
+/// Mounts a tmpfs on `dev`, with the host's harmless devices in it.
+fn mount_dev(dev: &Path) -> Result<()> {
+    mount(Some("dev"), dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
+        .context("mount a tmpfs on /dev")?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let (host, device) = (Path::new("/dev").join(name), dev.join(name));
+        // Not mknod(2), which is for root of the whole machine. A bind mount of a file takes a file.
+        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
+        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind /dev/{name}"))?;
+    }
+    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
+    {
+        symlink(Path::new("/proc/self").join(target), dev.join(name))
+            .with_context(|| format!("link /dev/{name}"))?;
+    }
+    Ok(())
+}
+
+// TODO 2: /dev/mqueue, a directory with the file system mqueue mounted on it, nosuid. Read
+// book/src/07-ipc.md#shell, mq_overview(7), "Mounting the message queue filesystem".
+/// Makes `rootfs` the root directory.
+fn change_root(rootfs: &Path) -> Result<()> {
+    chdir(rootfs).context("enter the root directory")?;
+    // The old root ends up on top of the new one, and there is unmounted: pivot_root(2), notes.
+    pivot_root(".", ".").context("pivot_root to the root directory")?;
+    umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?;
+    chdir("/").context("enter /")
+}
+
+/// Runs the shell.
+fn ns_run(args: &Args) -> Result<ExitCode> {
+    let shell = Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
+        .args(&args.shell_args)
+        .start()?
+        .release()?;
+    // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
+    // and when it ends, the kernel kills all that are left: pid_namespaces(7).
+    loop {
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == shell.pid() {
+            return Ok(status);
+        }
+    }
+}
