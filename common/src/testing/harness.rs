@@ -109,12 +109,22 @@ pub fn skip(reason: &str) -> ! {
     process::exit(SKIPPED.into())
 }
 
-fn run_all(suite: &Suite) -> Result<ExitCode> {
-    // Whoever starts the tests under nohup(1), or in the background of a script, has left these ignored.
+/// Has the signals of a terminal do what they do by default. Whoever starts tests under nohup(1), or in the background
+/// of a script, has left them ignored, and so would all that the tests start.
+///
+/// # Errors
+///
+/// signal(2).
+pub fn reset_signals() -> Result<()> {
     for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
         // SAFETY: no handler is set.
         unsafe { signal::signal(signal, SigHandler::SigDfl) }.context("reset a signal")?;
     }
+    Ok(())
+}
+
+fn run_all(suite: &Suite) -> Result<ExitCode> {
+    reset_signals()?;
     let mut trials = Vec::new();
     for test in &suite.tests {
         for who in test.who.iter().copied() {

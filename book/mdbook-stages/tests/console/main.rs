@@ -31,7 +31,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use common::check::{check, init_logging};
 use common::reexec::Entrypoint;
-use common::testing::{has, in_process, skipped};
+use common::testing::{has, in_process, reset_signals, skipped};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use mdbook_stages::console::blocks;
 use nix::sys::signal::SigSet;
@@ -60,6 +60,7 @@ struct Place {
 }
 
 fn run_all(_: &()) -> Result<ExitCode> {
+    reset_signals()?;
     let arguments = Arguments::from_args();
     let workspace = env::var_os("BOOK_WORKSPACE")
         .map_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../..").into(), PathBuf::from);
