@@ -99,14 +99,8 @@ impl Limit {
         );
         let limited = pids(cgroup)?.set_pid_max(self.pids_max).map_err(errno);
         limited.with_context(|| format!("set pids.max of {directory} to {}", self.pids_max))?;
-        let container = CgroupPid::from(container.as_raw() as u64);
-        let moved = if cgroup.v2() {
-            // `add_task` moves threads there, and only between threaded cgroups.
-            cgroup.add_task_by_tgid(container)
-        } else {
-            // This too moves one thread, and the parked child is one.
-            cgroup.add_task(container)
-        };
+        // `add_task` would move a thread, which cgroup v2 does between threaded cgroups alone.
+        let moved = cgroup.add_task_by_tgid(CgroupPid::from(container.as_raw() as u64));
         moved.map_err(errno).with_context(|| format!("move the container to {directory}"))
     }
 
@@ -117,7 +111,8 @@ impl Limit {
             hits.with_context(|| format!("read pids.events of {}", self.directory.display()))?;
         if hits > 0 {
             let times = if hits == 1 { "once".into() } else { format!("{hits} times") };
-            // The kernel counts here what a limit further up has refused, too.
+            // On cgroup v1, and before Linux 6.11, the kernel counts here what a limit further up has
+            // refused, too.
             log::warn!(
                 "the container was refused a process {times}: pids.max is {}",
                 self.pids_max

@@ -4,6 +4,7 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -120,26 +121,31 @@ fn cables() -> Vec<Candidate> {
     ]
 }
 
-/// The files by which a process with one thread gets into a cgroup.
+/// The move of a process into a cgroup. The kernel holds back the forks of all processes for the first one, and does
+/// not let go of them at once.
 fn cgroup_moves() -> Vec<Candidate> {
-    let way = |file| Way::Timed(Box::new(move || time_cgroup_move(file)));
-    ["cgroup.procs", "tasks"]
-        .map(|file| Candidate::new("cgroup, one process", file, "", way(file)))
+    let way = |again| Way::Timed(Box::new(move || time_cgroup_move(again)));
+    [("after a pause", false), ("right after another", true)]
+        .map(|(name, again)| Candidate::new("move into a cgroup", name, "", way(again)))
         .into()
 }
 
-fn time_cgroup_move(file: &'static str) -> Result<Duration> {
-    const MOVED: &str = "bench-moved";
-    let cgroup = starts::own_cgroup()?.join(MOVED);
+fn time_cgroup_move(again: bool) -> Result<Duration> {
+    let cgroup = starts::own_cgroup()?.join("bench-moved");
     fs::create_dir(&cgroup).context("make a cgroup")?;
+    thread::sleep(Duration::from_millis(50));
+    let moved = if again { time_move(&cgroup).map(drop) } else { Ok(()) };
+    let time = moved.and_then(|()| time_move(&cgroup));
+    fs::remove_dir(&cgroup).context("remove a cgroup")?;
+    time
+}
+
+fn time_move(cgroup: &Path) -> Result<Duration> {
     let child = wiring::container("empty", CloneFlags::empty())?;
     let start = Instant::now();
-    let moved = fs::OpenOptions::new().write(true).open(cgroup.join(file)).and_then(|mut file| {
-        std::io::Write::write_all(&mut file, child.pid().to_string().as_bytes())
-    });
+    let moved = fs::write(cgroup.join("cgroup.procs"), child.pid().to_string());
     let time = start.elapsed();
     child.release()?.wait()?;
-    fs::remove_dir(&cgroup).context("remove a cgroup")?;
-    moved.with_context(|| format!("write {file}"))?;
+    moved.context("write cgroup.procs")?;
     Ok(time)
 }

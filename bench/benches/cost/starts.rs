@@ -163,14 +163,12 @@ fn limit_bare(container: Pid) -> Result<()> {
     let write = |file: &str, text: &str| {
         fs::write(limited.join(file), text).with_context(|| format!("write {file}"))
     };
-    // Version 1 has the file, and moves a thread at once, where a process takes milliseconds.
-    let procs = if limited.join("tasks").exists() { "tasks" } else { "cgroup.procs" };
     let mode = fs::read_to_string(limited.join("cgroup.type")).unwrap_or_default();
     if mode.trim() == "domain invalid" {
         write("cgroup.type", "threaded")?;
     }
     write("pids.max", "20")?;
-    write(procs, &container.to_string())
+    write("cgroup.procs", &container.to_string())
 }
 
 /// The commands of other tools that make a container with the namespaces of stage `number`, installed or not.

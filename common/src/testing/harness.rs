@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{self, SigHandler, SigSet, Signal, kill};
 use nix::unistd::{Pid, alarm, chdir, getegid, geteuid, sethostname};
 
 use super::{HOSTNAME, NONE, ORDINARY, cgroup, escape, one_id, probe, queues, share_all_mounts};
@@ -110,6 +110,11 @@ pub fn skip(reason: &str) -> ! {
 }
 
 fn run_all(suite: &Suite) -> Result<ExitCode> {
+    // Whoever starts the tests under nohup(1), or in the background of a script, has left these ignored.
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: no handler is set.
+        unsafe { signal::signal(signal, SigHandler::SigDfl) }.context("reset a signal")?;
+    }
     let mut trials = Vec::new();
     for test in &suite.tests {
         for who in test.who.iter().copied() {
