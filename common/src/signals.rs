@@ -65,10 +65,17 @@ fn set_unless_ignored(signals: &[Signal], handler: SigHandler) -> nix::Result<()
     Ok(())
 }
 
+/// Gives signals their default action.
+pub(crate) fn reset(signals: &[Signal]) -> Result<()> {
+    for signal in signals {
+        set(*signal, &action(SigHandler::SigDfl)).with_context(|| format!("reset {signal}"))?;
+    }
+    Ok(())
+}
+
 /// Makes sure that children can be waited for: a caller may have left SIGCHLD ignored (wait(2), notes).
 pub(crate) fn expect_children() -> Result<()> {
-    set(Signal::SIGCHLD, &action(SigHandler::SigDfl)).context("reset SIGCHLD")?;
-    Ok(())
+    reset(&[Signal::SIGCHLD])
 }
 
 /// Holds back the signals that end a container, until [`Held`] is dropped.

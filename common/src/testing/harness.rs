@@ -14,13 +14,12 @@ use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
-use nix::sys::signal::{self, SigHandler, SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::{Pid, alarm, chdir, getegid, geteuid, sethostname};
 
 use super::{HOSTNAME, NONE, ORDINARY, cgroup, escape, one_id, probe, queues, share_all_mounts};
 use crate::check::{check, init_logging};
-use crate::reexec;
-use crate::rootfs;
+use crate::{reexec, rootfs, signals};
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,13 +113,9 @@ pub fn skip(reason: &str) -> ! {
 ///
 /// # Errors
 ///
-/// signal(2).
+/// sigaction(2).
 pub fn reset_signals() -> Result<()> {
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
-        // SAFETY: no handler is set.
-        unsafe { signal::signal(signal, SigHandler::SigDfl) }.context("reset a signal")?;
-    }
-    Ok(())
+    signals::reset(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT])
 }
 
 fn run_all(suite: &Suite) -> Result<ExitCode> {
