@@ -1,6 +1,7 @@
 //! Console blocks: what is typed in them, what must come, and how the book shows it.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use anyhow::{Result, bail, ensure};
@@ -189,15 +190,21 @@ fn steps(text: &str) -> Result<Vec<Step>> {
 /// Finds the console blocks of a chapter.
 pub fn blocks(chapter: &str) -> Result<Vec<Block>> {
     let mut blocks = Vec::new();
-    for (event, range) in new_cmark_parser(chapter, &MarkdownOptions::default()).into_offset_iter()
-    {
-        if let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) = event {
-            let text = body(&chapter[range.clone()]);
-            let line = chapter[..range.start].matches('\n').count() + 2;
-            blocks.extend(Block::parse(&info, text, line)?);
-        }
+    for (info, range) in fenced(chapter) {
+        let line = chapter[..range.start].matches('\n').count() + 2;
+        blocks.extend(Block::parse(&info, body(&chapter[range]), line)?);
     }
     Ok(blocks)
+}
+
+/// Returns what the fenced blocks of a chapter say they are, and where they are.
+pub fn fenced(chapter: &str) -> Vec<(String, Range<usize>)> {
+    let events = new_cmark_parser(chapter, &MarkdownOptions::default()).into_offset_iter();
+    let fenced = events.filter_map(|(event, range)| match event {
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => Some((info.into(), range)),
+        _ => None,
+    });
+    fenced.collect()
 }
 
 /// Returns what is between the fences of a block.

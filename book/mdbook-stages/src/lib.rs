@@ -3,7 +3,7 @@
 //! - [`preprocessor`] is what mdBook calls;
 //! - [`stages`], [`difference`], [`source`] and [`listing`] make listings of the stages' code;
 //! - [`console`] knows the blocks that readers type, which the test `console` runs;
-//! - [`picture`] and [`man`] draw pictures and link man pages;
+//! - [`picture`] and [`man`] find pictures and link man pages;
 //! - [`words`] are what they add to the text.
 
 pub mod console;

@@ -45,6 +45,8 @@ enum Instead {
         /// Part of a chapter's name
         chapter: Option<String>,
     },
+    /// Draw the pictures of the drawings
+    Draw,
 }
 
 /// The book of the workspace that this program was built in.
@@ -54,7 +56,7 @@ fn book() -> &'static str {
 
 fn main() -> ExitCode {
     match run(Args::parse().command) {
-        Ok(code) => code,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -62,17 +64,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Option<Command>) -> Result<ExitCode> {
+fn run(command: Option<Command>) -> Result<()> {
     match command {
         None => preprocess()?,
         // Any renderer can do with Markdown and HTML.
         Some(Command::Supports { .. }) => {}
         Some(Command::Build { instead: Some(Instead::Update { chapter }), .. }) => {
-            return update(chapter);
+            update(&["console", "--", "--test-threads", "1"], chapter)
+                .context("not all blocks have run to their end")?;
+        }
+        Some(Command::Build { instead: Some(Instead::Draw), .. }) => {
+            update(&["pictures"], None).context("not all is drawn")?;
         }
         Some(Command::Build { open, book, .. }) => build(&book, open)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Speaks mdBook's protocol: a book comes in as JSON, and goes out.
@@ -92,17 +98,17 @@ fn build(book: &Path, open: bool) -> Result<()> {
     Ok(())
 }
 
-/// Has the test that runs the console blocks keep what it gets.
-fn update(chapter: Option<String>) -> Result<ExitCode> {
+/// Has a test keep what it gets. It is a test since what it needs is more than who reads the book should have to build.
+fn update(test: &[&str], only: Option<String>) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let status = process::Command::new(cargo)
-        .args(["test", "-q", "-p", "mdbook-stages", "--test", "console", "--"])
-        .args(["--test-threads", "1"])
-        .args(chapter)
+        .args(["test", "-q", "-p", "mdbook-stages", "--test"])
+        .args(test)
+        .args(only)
         .current_dir(book())
         .env("BOOK_UPDATE", "1")
         .status()
         .context("start cargo")?;
-    ensure!(status.success(), "not all blocks have run to their end");
-    Ok(ExitCode::SUCCESS)
+    ensure!(status.success(), "cargo test: {status}");
+    Ok(())
 }

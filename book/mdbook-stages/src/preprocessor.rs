@@ -10,9 +10,10 @@ use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
 use crate::console::{Block, body};
+use crate::picture::Pictures;
 use crate::stages::Stages;
 use crate::words::Words;
-use crate::{listing, man, picture};
+use crate::{listing, man};
 
 /// The preprocessor `stages`.
 pub struct Preparation;
@@ -33,6 +34,7 @@ impl Preprocessor for Preparation {
         let mut work = Work {
             stages: Stages::find(&root)?,
             words: words.unwrap_or_default(),
+            pictures: Pictures::read(&context.root)?,
             problems: Vec::new(),
         };
         let mut chapters = BTreeSet::new();
@@ -57,6 +59,7 @@ impl Preprocessor for Preparation {
 struct Work {
     stages: Stages,
     words: Words,
+    pictures: Pictures,
     problems: Vec<String>,
 }
 
@@ -92,7 +95,6 @@ impl Reader<'_> {
         // Text that comes in several pieces, and is one in the source.
         let mut run: Option<Range<usize>> = None;
         let mut quiet = 0;
-        let mut pictures = 0;
         let mut ids = BTreeSet::new();
         for (event, range) in new_cmark_parser(text, &options).into_offset_iter() {
             match (&event, &mut run) {
@@ -109,8 +111,7 @@ impl Reader<'_> {
                 }
                 Event::Start(Tag::CodeBlock(kind)) => {
                     quiet += 1;
-                    pictures += 1;
-                    self.code_block(kind, range, pictures);
+                    self.code_block(kind, range);
                 }
                 Event::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::HtmlBlock) => quiet += 1,
                 Event::End(
@@ -154,13 +155,13 @@ impl Reader<'_> {
         self.problem(range.start, &Error::msg(error));
     }
 
-    fn code_block(&mut self, kind: CodeBlockKind, range: Range<usize>, number: usize) {
+    fn code_block(&mut self, kind: CodeBlockKind, range: Range<usize>) {
         let CodeBlockKind::Fenced(info) = kind else { return };
         let text = body(&self.text[range.clone()]);
         let html = match info.split_once(' ').unwrap_or((&info, "")) {
             ("console", _) => Block::parse(&info, text, 0)
                 .map(|block| block.map(|block| block.html(&self.work.words)).unwrap_or_default()),
-            ("bob", alt) => picture::html(alt.trim(), text, number),
+            ("bob", alt) => self.work.pictures.html(alt.trim(), text),
             _ => return,
         };
         match html {

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Result;
 use mdbook_driver::MDBook;
 use mdbook_i18n_helpers::preprocessors::Gettext;
-use mdbook_stages::load;
+use mdbook_stages::{load, picture};
 use scraper::{Html, Selector};
 use tempfile::TempDir;
 
@@ -261,6 +261,12 @@ fn console_blocks_and_pictures_are_html() {
     let fixture = Fixture::new();
     let text = "# One\n\n```console other\n$ echo '<b>'\n<b>\n```\n\n```bob A box.\n+-------+\n| ls(1) |\n+-------+\n```\n";
     fixture.replace("book/src/01-one.md", "# One\n", text);
+    fixture.fails(&["01-one.md:8: there is no picture of this drawing yet: cargo book draw"]);
+    let picture = picture::file(
+        "<svg class=\"svgbob\"><text>ls(1)</text></svg>",
+        "+-------+\n| ls(1) |\n+-------+\n",
+    );
+    fixture.write("book/pictures/one.svg", &picture);
     fixture.builds();
     assert_eq!(fixture.texts("01-one.html", "figure.console pre"), ["$ echo '<b>'\n<b>"]);
     assert_eq!(fixture.texts("01-one.html", "figure.console figcaption"), ["in a second terminal"]);
