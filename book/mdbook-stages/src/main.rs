@@ -93,7 +93,7 @@ fn build(book: &Path, open: bool) -> Result<()> {
     let index = index.canonicalize().with_context(|| format!("find {}", index.display()))?;
     println!("{}", index.display());
     if open {
-        opener::open_browser(&index).context("open a browser")?;
+        open::that_detached(&index).context("open a browser")?;
     }
     Ok(())
 }
