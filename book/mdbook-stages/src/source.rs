@@ -25,10 +25,11 @@ impl Source {
     /// Parses a file. What is neither Rust nor TOML is one item, of the file's name.
     pub fn parse(path: &str, text: &str) -> Result<Source> {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let file = path.rsplit('/').next().unwrap_or(path);
         let spans = match path.rsplit('.').next() {
             Some("rs") => rust(text).with_context(|| format!("parse {path}"))?,
             Some("toml") => tables(&lines),
-            _ => vec![Span { name: path.to_owned(), start: 0, end: lines.len() }],
+            _ => vec![Span { name: file.to_owned(), start: 0, end: lines.len() }],
         };
         let owners = owners(&lines, &spans);
         let mut items: Vec<Item> = Vec::new();

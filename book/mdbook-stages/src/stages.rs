@@ -15,6 +15,8 @@ use crate::source::Source;
 pub struct Stages {
     root: PathBuf,
     folders: Vec<String>,
+    /// What has been parsed already: by path.
+    sources: RefCell<BTreeMap<String, Rc<Source>>>,
     /// What has been compared already: by stage and file.
     known: RefCell<BTreeMap<(String, String), Rc<Difference>>>,
     /// How often the chapters show an item: by stage, file and item.
@@ -37,6 +39,7 @@ impl Stages {
         Ok(Stages {
             root: root.to_owned(),
             folders,
+            sources: RefCell::default(),
             known: RefCell::default(),
             shown: BTreeMap::new(),
         })
@@ -54,8 +57,13 @@ impl Stages {
     }
 
     /// Parses a file of the workspace.
-    pub fn source(&self, path: &str) -> Result<Source> {
-        Source::parse(path, &self.read(path)?)
+    pub fn source(&self, path: &str) -> Result<Rc<Source>> {
+        if let Some(known) = self.sources.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let source = Rc::new(Source::parse(path, &self.read(path)?)?);
+        self.sources.borrow_mut().insert(path.to_owned(), source.clone());
+        Ok(source)
     }
 
     /// Returns the stage before; None for the first.
@@ -78,19 +86,20 @@ impl Stages {
     }
 
     fn compare(&self, stage: &str, file: &str) -> Result<Difference> {
-        let text = |stage: &str| -> Result<Option<String>> {
+        let source = |stage: &str| -> Result<Option<Rc<Source>>> {
             let path = format!("{stage}/{file}");
-            if self.root.join(&path).is_file() { self.read(&path).map(Some) } else { Ok(None) }
+            if self.root.join(&path).is_file() { self.source(&path).map(Some) } else { Ok(None) }
         };
         let older = self.older(stage)?;
-        let old = older.map(text).transpose()?.flatten();
-        let new = text(stage)?;
+        let old = older.map(source).transpose()?.flatten();
+        let new = source(stage)?;
         ensure!(new.is_some() || old.is_some(), "no file {stage}/{file}, nor in the stage before");
-        if old == new {
+        let nothing = Source::default();
+        let (old, new) = (old.as_deref(), new.as_deref().unwrap_or(&nothing));
+        if old.is_some_and(|old| old.lines == new.lines) {
             return Ok(Difference::none());
         }
-        let parse = |text: Option<String>| text.map(|text| Source::parse(file, &text)).transpose();
-        Difference::between(parse(old)?.as_ref(), &parse(new)?.unwrap_or_default())
+        Difference::between(old, new)
     }
 
     /// Notes that a chapter shows an item.

@@ -156,7 +156,7 @@ fn words_are_left_as_they_are() {
 #[test]
 fn the_end_of_a_line_has_an_id_of_its_own() {
     let svg = draw("*-----o\n", "one");
-    for part in ["id=\"circle-one\"", " marker-start=\"url(#circle-one)\"", "viewBox=\"0 0 "] {
+    for part in ["id=\"circle-one\"", " marker-end=\"url(#circle-one)\"", "viewBox=\"0 0 "] {
         assert!(svg.contains(part), "{part} in {svg}");
     }
 }
