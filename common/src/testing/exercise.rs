@@ -517,12 +517,17 @@ impl Host {
         text.map_or_else(|error| error.to_string(), |text| text.trim_end().to_owned())
     }
 
-    /// Returns the cgroup of a process, as a path from [`Host::cgroup`] on.
+    /// Returns the cgroup of a process, as a path from [`Host::cgroup`] on. As in /proc/PID/cgroup, one beside it
+    /// begins with `/..` (cgroup_namespaces(7)).
     #[track_caller]
     pub fn cgroup_of(&self, process: Pid) -> String {
         let own = crate::cgroup::of_controller(process, &self.controller).unwrap_or_default();
-        let below = own.strip_prefix(self.cgroup()).unwrap_or(&own);
-        format!("/{}", below.display())
+        let (cgroup, beside) = (self.cgroup(), self.cgroup().parent());
+        match (own.strip_prefix(cgroup), beside.and_then(|beside| own.strip_prefix(beside).ok())) {
+            (Ok(below), _) => format!("/{}", below.display()),
+            (_, Some(other)) => format!("/../{}", other.display()),
+            _ => own.display().to_string(),
+        }
     }
 
     /// Begins a comparison of what the kernel shows: `what`, in the words of a sentence, and its value.

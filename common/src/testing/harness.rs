@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
-use std::{env, io, process};
+use std::{env, io, process, thread};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -129,7 +129,11 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
             }));
         }
     }
-    Ok(libtest_mimic::run(&Arguments::from_args(), trials).exit_code())
+    let mut arguments = Arguments::from_args();
+    // These tests wait for processes more than they compute.
+    let processors = thread::available_parallelism().map_or(1, |number| number.get());
+    arguments.test_threads.get_or_insert(2 * processors);
+    Ok(libtest_mimic::run(&arguments, trials).exit_code())
 }
 
 /// Runs one test in a process of its own.

@@ -1,5 +1,5 @@
 // refused with: the cgroup of the container
-// refused with: /host
+// refused with: /../host
 // refused with: in how many periods it had to wait
 
 use std::fs;

@@ -1,5 +1,5 @@
 // refused with: the cgroup of the container
-// refused with: /host
+// refused with: /../host
 
 use std::fs;
 use std::path::Path;
