@@ -438,7 +438,7 @@ const CAUSES: &[Cause] = &[
             "A limit of namespaces is reached, or 32 are nested; the limits of this machine show"
                 .into()
         },
-        remedies: |_, _| vec![remedy("sysctl -a --pattern user.max_", NOTHING)],
+        remedies: |_, _| vec![remedy("grep . /proc/sys/user/max_*_namespaces", NOTHING)],
         root_helps: false,
     },
     Cause {

@@ -143,7 +143,7 @@ fn a_limit_of_namespaces_is_told_with_the_command_that_shows_it(stage: &Stage) {
         );
     }
     let shown = sh(stage, &limited.commands()[0]);
-    assert!(shown.contains("user.max_net_namespaces = "), "{shown}");
+    assert!(shown.contains("/proc/sys/user/max_net_namespaces:"), "{shown}");
     Report { text: raised.into(), code: 0 }.assert_states(&ALL_BUT_CGROUPS);
 }
 

@@ -72,7 +72,8 @@ pub fn sh(stage: &Stage, script: &str) -> String {
     Output::of(Command::new("sh").args(["-c", script]).arg(&stage.program)).ok()
 }
 
-/// Runs the doctor twice in a shell: after `provoke`, and once more after the first command that it advises.
+/// Runs the doctor twice in a shell: after `provoke`, and once more after the first command that it advises. That one
+/// finds what it would find with sudo: not every user has /usr/sbin in PATH.
 ///
 /// - `with`: a program, and its arguments, that the shell is started with.
 #[track_caller]
@@ -82,7 +83,7 @@ pub fn before_and_after(stage: &Stage, with: &[&str], provoke: &str) -> (Report,
         {{ {provoke}; }} >/dev/null
         "$0" >/tmp/before || true
         sed -n 's/^       \([^ ]\)/\1/p' /tmp/before | grep -v '^gives up' | sed -n 's/sudo //g; 1p' >/tmp/advice
-        sh -e /tmp/advice >/dev/null
+        PATH=$PATH:/usr/sbin:/sbin sh -e /tmp/advice >/dev/null
         "$0" >/tmp/after && echo 0 || echo $?"#
     );
     let mut words = with.to_vec();
