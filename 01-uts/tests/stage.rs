@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use common::testing::{self, As, HOSTNAME, Stage, every_stage, hostname};
-use common::tests;
+use conformance::{As, HOSTNAME, Stage, every_stage, hostname, tests};
 
 fn main() -> ExitCode {
     let mut tests = every_stage::tests(1);
     tests.extend(tests![
         &[As::Root, As::Rootless] => [a_hostname_set_inside_stays_inside],
     ]);
-    testing::main(1, env!("CARGO_BIN_EXE_01-uts"), tests)
+    conformance::main(1, env!("CARGO_BIN_EXE_01-uts"), tests)
 }
 
 fn a_hostname_set_inside_stays_inside(stage: &Stage) {

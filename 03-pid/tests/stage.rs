@@ -2,9 +2,9 @@
 
 use std::process::{Command, ExitCode};
 
-use common::testing::snapshot::Snapshot;
-use common::testing::{self, As, Output, Stage, escape, every_stage, probe};
-use common::{rootfs, tests};
+use common::rootfs;
+use conformance::snapshot::Snapshot;
+use conformance::{As, Output, Stage, escape, every_stage, probe, tests};
 use nix::unistd::getpid;
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         ],
         &[As::Root, As::User] => [root_of_a_user_namespace_in_the_mounts_of_its_host_is_refused],
     ]);
-    testing::main(3, env!("CARGO_BIN_EXE_03-pid"), tests)
+    conformance::main(3, env!("CARGO_BIN_EXE_03-pid"), tests)
 }
 
 const PROC: &str = "proc /tmp/busybox/proc proc";

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use common::testing::{self, As, Stage, escape, every_stage};
-use common::tests;
+use conformance::{As, Stage, escape, every_stage, tests};
 
 fn main() -> ExitCode {
     let mut tests = every_stage::tests(4);
     tests.extend(tests![
         &[As::Root, As::Rootless] => [its_root_directory_cannot_be_escaped],
     ]);
-    testing::main(4, env!("CARGO_BIN_EXE_04-mount"), tests)
+    conformance::main(4, env!("CARGO_BIN_EXE_04-mount"), tests)
 }
 
 fn its_root_directory_cannot_be_escaped(stage: &Stage) {

@@ -1,8 +1,8 @@
 //! Stage 05 from outside.
 
-use common::testing::terminal::Terminal;
-use common::testing::{self, As, Output, Stage, escape, every_stage, need, probe};
-use common::{rootfs, tests};
+use common::rootfs;
+use conformance::terminal::Terminal;
+use conformance::{As, Output, Stage, escape, every_stage, need, probe, tests};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             a_first_start_that_is_killed_leaves_nothing_half_made,
         ],
     ]);
-    testing::main(5, env!("CARGO_BIN_EXE_05-user"), tests)
+    conformance::main(5, env!("CARGO_BIN_EXE_05-user"), tests)
 }
 
 fn its_root_directory_cannot_be_escaped(stage: &Stage) {

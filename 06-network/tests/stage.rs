@@ -5,10 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use common::testing::queues;
-use common::testing::snapshot::Snapshot;
-use common::testing::{self, As, Container, Output, Stage, eventually, every_stage, need, probe};
-use common::tests;
+use conformance::queues;
+use conformance::snapshot::Snapshot;
+use conformance::{As, Container, Output, Stage, eventually, every_stage, need, probe, tests};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getpid};
 
@@ -47,7 +46,7 @@ fn main() -> ExitCode {
             a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other,
         ],
     ]);
-    testing::main(6, env!("CARGO_BIN_EXE_06-network"), tests)
+    conformance::main(6, env!("CARGO_BIN_EXE_06-network"), tests)
 }
 
 const WAIT: &str = "echo ready; exec sleep 1000";
@@ -334,7 +333,7 @@ fn queues_are_still_those_of_the_host(stage: &Stage) {
 fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other(stage: &Stage) {
     need("iptables");
     if fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1").is_err() {
-        testing::skip("needs the kernel module br_netfilter");
+        conformance::skip("needs the kernel module br_netfilter");
     }
     let sh = |command: &str| Output::of(Command::new("sh").args(["-c", command])).ok();
     // As Docker leaves it.
@@ -344,7 +343,7 @@ fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_ot
     let reach_first = ping("10.10.10.2").replace("-W 5", "-W 1");
     let dropped = stage.sh(&reach_first);
     assert_ne!(dropped.code, 0);
-    sh(&testing::advised(&dropped.stderr)[0]);
+    sh(&conformance::advised(&dropped.stderr)[0]);
     assert_eq!(stage.sh(&reach_first).ok(), "");
     drop(first);
 }

@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use common::testing::cgroup::{HUNDRED, SCRIPT_OF_THE_ARTICLE};
-use common::testing::queues::{self, BOTH, NEITHER};
-use common::testing::{self, As, Stage, eventually, every_stage, probe};
-use common::tests;
+use conformance::cgroup::{HUNDRED, SCRIPT_OF_THE_ARTICLE};
+use conformance::queues::{self, BOTH, NEITHER};
+use conformance::{As, Stage, eventually, every_stage, probe, tests};
 use nix::unistd::Pid;
 
 fn main() -> ExitCode {
@@ -17,7 +16,7 @@ fn main() -> ExitCode {
         the_network_is_the_one_of_stage_06,
         a_hundred_background_jobs_run,
     ]]);
-    testing::main(7, env!("CARGO_BIN_EXE_07-ipc"), tests)
+    conformance::main(7, env!("CARGO_BIN_EXE_07-ipc"), tests)
 }
 
 fn queues_made_outside_are_not_inside(stage: &Stage) {

@@ -19,7 +19,6 @@ pub const PAGE: &str = "book/src/when-it-does-not-work.md";
 
 /// A cause as it shows on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "doctor", derive(serde::Serialize, serde::Deserialize))]
 pub struct Diagnosis {
     /// The name of the cause, and of its heading in the book.
     pub id: String,
@@ -35,7 +34,6 @@ pub struct Diagnosis {
 
 /// A command that helps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "doctor", derive(serde::Serialize, serde::Deserialize))]
 pub struct Remedy {
     /// What to type.
     pub command: String,

@@ -38,7 +38,7 @@ pub fn warn(result: Result<()>) {
 }
 
 /// Returns an error as a line, which ends with what to do about it where that is known.
-pub(crate) fn explained(error: &Error) -> String {
+pub fn explained(error: &Error) -> String {
     match diagnose(error, &Situation::now()) {
         Some(diagnosis) => format!("{error:#}. {diagnosis}"),
         None => format!("{error:#}"),

@@ -4,9 +4,6 @@
 //! - [`check`] sets up the log, and turns the one error that reaches `main` into a line and a status.
 //! - [`cause`] is the table of what can be in the way, and of what helps; [`situation`] is what it looks at.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
-//! - `cgroup` and `snapshot` (with the feature `doctor`) are for `cargo doctor` and the tests.
-//! - `testing` (with the feature of that name, in part with `exercises`) is what the tests of all stages, and the
-//!   workshop's exercises, share.
 //!
 //! Clone flags, id maps, mounts, the change of the root directory and the loop of process 1 are not
 //! here: they are what the stages are about.
@@ -18,8 +15,6 @@ compile_error!(
 
 #[cfg(target_os = "linux")]
 pub mod cause;
-#[cfg(all(target_os = "linux", feature = "doctor"))]
-pub mod cgroup;
 #[cfg(target_os = "linux")]
 pub mod check;
 #[cfg(target_os = "linux")]
@@ -30,9 +25,5 @@ pub mod rootfs;
 mod signals;
 #[cfg(target_os = "linux")]
 pub mod situation;
-#[cfg(all(target_os = "linux", feature = "doctor"))]
-pub mod snapshot;
 #[cfg(target_os = "linux")]
 mod terminal;
-#[cfg(all(target_os = "linux", feature = "exercises"))]
-pub mod testing;

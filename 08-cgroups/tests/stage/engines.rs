@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::testing::snapshot::Snapshot;
-use common::testing::{Container, Output, Stage, cgroup, need, probe};
+use conformance::snapshot::Snapshot;
+use conformance::{Container, Output, Stage, cgroup, need, probe};
 use nix::unistd::getpid;
 
 use crate::{is_v2, read};

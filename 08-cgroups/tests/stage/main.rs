@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use common::testing::cgroup::{self, HUNDRED, SCRIPT_OF_THE_ARTICLE};
-use common::testing::snapshot::Snapshot;
-use common::testing::{self, As, Container, Output, Stage, every_stage, probe};
-use common::testing::{eventually, need};
-use common::tests;
+use conformance::cgroup::{self, HUNDRED, SCRIPT_OF_THE_ARTICLE};
+use conformance::snapshot::Snapshot;
+use conformance::{As, Container, Output, Stage, every_stage, probe, tests};
+use conformance::{eventually, need};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
         engines::crun_and_the_stage_give_a_shell_the_same_container,
         engines::runc_and_the_stage_give_a_shell_the_same_container,
     ]]);
-    testing::main(8, env!("CARGO_BIN_EXE_08-cgroups"), tests)
+    conformance::main(8, env!("CARGO_BIN_EXE_08-cgroups"), tests)
 }
 
 /// Returns the containers' cgroups below the test's own.

@@ -27,7 +27,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise::{self, target};
+    use grader::exercise::{self, target};
     use nix::sched::{CloneFlags, unshare};
 
     use super::*;

@@ -21,7 +21,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::{exercise, hostname};
+    use grader::{exercise, hostname};
 
     use super::*;
 

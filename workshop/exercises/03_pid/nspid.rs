@@ -19,7 +19,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise;
+    use grader::exercise;
     use nix::sched::{CloneFlags, unshare};
     use nix::unistd::{ForkResult, fork, pause};
 

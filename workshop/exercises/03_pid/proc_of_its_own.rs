@@ -44,8 +44,8 @@ fn main() {}
 mod tests {
     use std::fs;
 
-    use common::testing::exercise;
-    use common::testing::probe::processes;
+    use grader::exercise;
+    use grader::probe::processes;
 
     use super::*;
 

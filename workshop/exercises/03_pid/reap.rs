@@ -27,7 +27,7 @@ mod tests {
     use std::time::Duration;
     use std::{fs, process, thread};
 
-    use common::testing::exercise;
+    use grader::exercise;
     use nix::sys::signal::{Signal, kill, raise};
     use nix::sys::wait::waitpid;
     use nix::unistd::{ForkResult, fork, pause, pipe, read, write};

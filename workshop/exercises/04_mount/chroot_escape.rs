@@ -28,7 +28,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use common::testing::exercise;
+    use grader::exercise;
     use nix::mount::{MntFlags, MsFlags, mount, umount2};
     use nix::sched::{CloneFlags, unshare};
     use nix::unistd::pivot_root;

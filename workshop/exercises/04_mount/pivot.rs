@@ -32,7 +32,7 @@ fn main() {}
 mod tests {
     use std::fs;
 
-    use common::testing::exercise::{self, Container, Host};
+    use grader::exercise::{self, Container, Host};
 
     use super::*;
 

@@ -28,7 +28,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise;
+    use grader::exercise;
 
     use super::*;
 

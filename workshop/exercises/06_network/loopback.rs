@@ -48,7 +48,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::{exercise, network};
+    use grader::{exercise, network};
 
     use super::*;
 

@@ -45,9 +45,9 @@ fn main() {}
 mod tests {
     use std::net::Ipv4Addr;
 
-    use common::testing::exercise;
-    use common::testing::network::{self, Network};
-    use common::testing::probe;
+    use grader::exercise;
+    use grader::network::{self, Network};
+    use grader::probe;
 
     use super::*;
 

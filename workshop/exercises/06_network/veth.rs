@@ -36,9 +36,9 @@ fn main() {}
 mod tests {
     use std::net::Ipv4Addr;
 
-    use common::testing::exercise::{self, Container, Host};
-    use common::testing::network::{self, Network};
-    use common::testing::probe;
+    use grader::exercise::{self, Container, Host};
+    use grader::network::{self, Network};
+    use grader::probe;
     use nix::sched::{CloneFlags, unshare};
 
     use super::*;

@@ -40,7 +40,7 @@ fn main() {}
 mod tests {
     use std::fs;
 
-    use common::testing::exercise;
+    use grader::exercise;
 
     use super::*;
 

@@ -25,7 +25,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::{exercise, probe};
+    use grader::{exercise, probe};
 
     use super::*;
 

@@ -33,7 +33,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise::{self, Host, Parked};
+    use grader::exercise::{self, Host, Parked};
     use nix::libc;
 
     use super::*;

@@ -55,7 +55,7 @@ fn main() {}
 mod tests {
     use std::hint::black_box;
 
-    use common::testing::exercise::{self, Container, Host};
+    use grader::exercise::{self, Container, Host};
     use nix::sys::signal::Signal;
     use nix::sys::wait::{WaitStatus, waitpid};
     use nix::unistd::{ForkResult, fork};

@@ -25,7 +25,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise::{self, Host};
+    use grader::exercise::{self, Host};
     use nix::unistd::{ForkResult, fork, pause};
 
     use super::*;

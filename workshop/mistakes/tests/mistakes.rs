@@ -9,8 +9,8 @@
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
 
-use common::testing::exercise::{NEEDS, NEEDS_A_CGROUP};
-use common::testing::skipped;
+use conformance::skipped;
+use grader::exercise::{NEEDS, NEEDS_A_CGROUP};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 include!(concat!(env!("OUT_DIR"), "/cases.rs"));

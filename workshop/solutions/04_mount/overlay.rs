@@ -42,7 +42,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise::{self, Host};
+    use grader::exercise::{self, Host};
 
     use super::*;
 

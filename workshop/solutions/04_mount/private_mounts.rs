@@ -33,7 +33,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise;
+    use grader::exercise;
 
     use super::*;
 

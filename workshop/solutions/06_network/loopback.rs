@@ -53,7 +53,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::{exercise, network};
+    use grader::{exercise, network};
 
     use super::*;
 

@@ -46,9 +46,9 @@ mod tests {
     use std::fs;
     use std::net::Ipv4Addr;
 
-    use common::testing::exercise::{self, Container, Host};
-    use common::testing::network::{self, Network};
-    use common::testing::probe;
+    use grader::exercise::{self, Container, Host};
+    use grader::network::{self, Network};
+    use grader::probe;
     use nix::sched::{CloneFlags, unshare};
 
     use super::*;

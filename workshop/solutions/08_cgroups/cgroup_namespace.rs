@@ -30,7 +30,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::{exercise, probe};
+    use grader::{exercise, probe};
 
     use super::*;
 

@@ -61,8 +61,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use common::testing::exercise::{self, Container, Host};
-    use common::testing::probe;
+    use grader::exercise::{self, Container, Host};
+    use grader::probe;
     use nix::unistd::{ForkResult, Pid, fork};
 
     use super::*;

@@ -9,11 +9,12 @@ use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
 use common::reexec;
-use common::testing::{cgroup, share_all_mounts};
+use conformance::cgroup;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, sethostname};
+use testbed::host::share_all_mounts;
 
 /// Its name.
 pub const HOSTNAME: &str = "laptop";

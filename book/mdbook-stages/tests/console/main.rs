@@ -5,7 +5,7 @@
 //! cargo test -p mdbook-stages --test console -- 04-mount  one
 //! ```
 //!
-//! A test's process has several lives, as in `common::testing`: `enclose` makes the namespaces, `host` dresses
+//! A test's process has several lives, as in `the harness of the stages`: `enclose` makes the namespaces, `host` dresses
 //! them up as a reader's machine, `session` types. In that machine this program is also `cargo`.
 //!
 //! | environment variable | meaning |
@@ -31,7 +31,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use common::check::{check, init_logging};
 use common::reexec::Entrypoint;
-use common::testing::{has, in_process, reset_signals, skipped};
+use conformance::{has, in_process, reset_signals, skipped};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use mdbook_stages::console::blocks;
 use nix::sys::signal::SigSet;

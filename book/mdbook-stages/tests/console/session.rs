@@ -52,7 +52,7 @@ pub fn main(_: &()) -> Result<ExitCode> {
 
 /// The version of cgroups that counts processes here.
 fn cgroups() -> Version {
-    let is_v2 = common::cgroup::of(getpid())
+    let is_v2 = testbed::cgroup::of(getpid())
         .is_some_and(|cgroup| cgroup.join("cgroup.controllers").exists());
     if is_v2 { Version::V2 } else { Version::V1 }
 }

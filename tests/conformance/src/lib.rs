@@ -1,0 +1,26 @@
+//! What every stage must pass, and the harness that runs each test in namespaces of its own.
+//!
+//! The namespaces around a test ("outer") play the host: the tests can run all at once, and a stage that
+//! breaks its host breaks a throw-away one. All mounts are shared there, as on a host with systemd, and
+//! /tmp is empty. What runs is the stage's own program, started as a reader would start it.
+//!
+//! A test is a function, and its name a sentence. It runs in a process of its own: libtest's threads are no
+//! place for unshare(2), and a failing assertion in a forked child of one would count as a success.
+//!
+//! | environment variable | meaning |
+//! | --- | --- |
+//! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
+//! | `THROW_AWAY_MACHINE` | when set, tests may change what no namespace holds, such as sysctls |
+//! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
+//! | `TEST_OWN_ONLY` | when set, a stage is not put through the tests that every stage has to pass |
+
+pub mod escape;
+pub mod every_stage;
+mod harness;
+pub mod queues;
+pub mod snapshot;
+pub mod terminal;
+
+pub use harness::*;
+pub use testbed::host::{HOSTNAME, hostname};
+pub use testbed::{cgroup, eventually, gets, probe};

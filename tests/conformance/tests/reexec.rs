@@ -1,0 +1,176 @@
+//! What `common::reexec` promises beyond what the stages show.
+
+use std::fs;
+use std::process::ExitCode;
+
+use common::reexec::{Command, IdMap};
+use conformance::{As, Stage, eventually, probe, tests};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getegid, geteuid, getpid};
+
+fn main() -> ExitCode {
+    let tests = tests![&[As::Root, As::User] => [
+        a_parked_child_has_its_namespaces_and_waits,
+        a_parked_child_that_is_dropped_is_gone,
+        a_parked_child_that_is_killed_ends_as_one_that_runs,
+        a_sigterm_between_start_and_release_is_not_lost,
+        without_maps_a_program_has_no_capabilities,
+        with_maps_a_program_has_all_capabilities,
+        several_ranges_can_be_mapped_where_the_caller_may,
+        a_map_that_is_not_allowed_is_an_error_and_leaves_no_child,
+        a_program_that_does_not_exist_is_an_error_with_its_errno,
+        a_directory_that_does_not_exist_is_an_error,
+        an_argument_with_a_zero_byte_is_an_error,
+        a_variable_is_set_once,
+        a_status_of_a_signal_is_128_and_its_number,
+    ]];
+    conformance::main(0, "", tests)
+}
+
+/// A program that waits until it is killed.
+fn sleep() -> Command {
+    Command::new("/bin/sleep").args(["1000"])
+}
+
+fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
+    [IdMap { container_id, host_id, size: 1 }]
+}
+
+/// Effective capabilities of a process, as a number.
+fn capabilities(pid: Pid) -> u64 {
+    u64::from_str_radix(&probe::status(pid, "CapEff"), 16).expect("a hexadecimal number")
+}
+
+fn a_parked_child_has_its_namespaces_and_waits(_: &Stage) {
+    let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS;
+    let parked = sleep().cloneflag(flags).start().unwrap();
+    let pid = parked.pid();
+    assert_ne!(probe::namespace(pid, "uts"), probe::namespace(getpid(), "uts"));
+    assert_eq!(probe::namespace(pid, "ipc"), probe::namespace(getpid(), "ipc"));
+    let this = fs::read_link("/proc/self/exe").unwrap();
+    assert_eq!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), this, "no execve yet");
+    let running = parked.release().unwrap();
+    assert_eq!(running.pid(), pid);
+    assert_ne!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), this);
+    kill(pid, Signal::SIGKILL).unwrap();
+    running.wait().unwrap();
+}
+
+fn a_parked_child_that_is_dropped_is_gone(_: &Stage) {
+    drop(sleep().start().unwrap());
+    assert_eq!(probe::children(getpid()), []);
+}
+
+fn a_parked_child_that_is_killed_ends_as_one_that_runs(_: &Stage) {
+    let parked = sleep().start().unwrap();
+    kill(parked.pid(), Signal::SIGKILL).unwrap();
+    eventually("it is a zombie", || probe::status(parked.pid(), "State").starts_with('Z'));
+    let code = parked.release().unwrap().wait().unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(137)));
+}
+
+fn a_sigterm_between_start_and_release_is_not_lost(_: &Stage) {
+    let parked = sleep().start().unwrap();
+    kill(getpid(), Signal::SIGTERM).unwrap();
+    let code = parked.release().unwrap().wait().unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(137)));
+}
+
+fn without_maps_a_program_has_no_capabilities(_: &Stage) {
+    let parked = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).start().unwrap();
+    let pid = parked.pid();
+    assert_ne!(capabilities(pid), 0, "clone gives all of them");
+    let running = parked.release().unwrap();
+    assert_eq!(capabilities(pid), 0, "and execve takes them from who is not root: the article's $");
+    kill(pid, Signal::SIGKILL).unwrap();
+    running.wait().unwrap();
+}
+
+fn with_maps_a_program_has_all_capabilities(_: &Stage) {
+    let running = sleep()
+        .cloneflag(CloneFlags::CLONE_NEWUSER)
+        .uid_mappings(&one_id(0, geteuid().as_raw()))
+        .gid_mappings(&one_id(0, getegid().as_raw()))
+        .start()
+        .unwrap()
+        .release()
+        .unwrap();
+    assert_ne!(capabilities(running.pid()), 0);
+    kill(running.pid(), Signal::SIGKILL).unwrap();
+    running.wait().unwrap();
+}
+
+/// A map that only root may write: more ids than the caller's own.
+const TWO_RANGES: [IdMap; 2] = [
+    IdMap { container_id: 0, host_id: 100_000, size: 10 },
+    IdMap { container_id: 10, host_id: 200_000, size: 20 },
+];
+
+fn several_ranges_can_be_mapped_where_the_caller_may(stage: &Stage) {
+    if stage.who != As::Root {
+        return a_map_that_is_not_allowed_is_an_error_and_leaves_no_child(stage);
+    }
+    let command = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).uid_mappings(&TWO_RANGES);
+    let parked = command.start().unwrap();
+    let map = probe::read(parked.pid(), "uid_map");
+    let map: Vec<_> = map.split_whitespace().collect();
+    assert_eq!(map, ["0", "100000", "10", "10", "200000", "20"]);
+}
+
+fn a_map_that_is_not_allowed_is_an_error_and_leaves_no_child(stage: &Stage) {
+    let mut ranges = TWO_RANGES;
+    // Nobody may map an id twice.
+    ranges[1].container_id = 0;
+    let command = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).uid_mappings(&ranges);
+    let error = format!("{:#}", command.start().unwrap_err());
+    assert!(error.contains("uid_map") && error.contains("100000"), "{error}");
+    if stage.who == As::User {
+        let command = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).uid_mappings(&TWO_RANGES);
+        assert!(format!("{:#}", command.start().unwrap_err()).contains("not permitted"));
+    }
+    assert_eq!(probe::children(getpid()), []);
+}
+
+fn a_program_that_does_not_exist_is_an_error_with_its_errno(_: &Stage) {
+    let error = Command::new("/no/such/program").run().unwrap_err();
+    assert_eq!(error.root_cause().downcast_ref(), Some(&Errno::ENOENT));
+    assert!(format!("{error}").contains("/no/such/program"));
+    assert_eq!(probe::children(getpid()), []);
+}
+
+fn a_directory_that_does_not_exist_is_an_error(_: &Stage) {
+    let error = sleep().current_dir("/no/such/directory").run().unwrap_err();
+    assert!(format!("{error:#}").contains("Chdir: ENOENT"), "{error:#}");
+    assert_eq!(probe::children(getpid()), []);
+}
+
+fn an_argument_with_a_zero_byte_is_an_error(_: &Stage) {
+    let error = Command::new("/bin/true").args(["a\0b"]).run().unwrap_err();
+    assert!(format!("{error:#}").contains("zero byte"), "{error:#}");
+}
+
+fn a_variable_is_set_once(_: &Stage) {
+    let running = sleep()
+        .env_keep(&["PATH"])
+        .env("WORD", "first")
+        .env("WORD", "second")
+        .start()
+        .unwrap()
+        .release()
+        .unwrap();
+    let environment = probe::read(running.pid(), "environ");
+    kill(running.pid(), Signal::SIGKILL).unwrap();
+    running.wait().unwrap();
+    assert_eq!(environment.matches("WORD=").count(), 1);
+    assert!(environment.contains("WORD=second\0") && environment.contains("PATH="));
+}
+
+fn a_status_of_a_signal_is_128_and_its_number(_: &Stage) {
+    let parked = sleep().start().unwrap();
+    let running = parked.release().unwrap();
+    kill(running.pid(), Signal::SIGUSR1).unwrap();
+    let code = running.wait().unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(138)));
+}

@@ -1,0 +1,83 @@
+//! A throw-away host: namespaces that are dressed up as a machine, with mounts shared as systemd(1) shares them and
+//! an empty /tmp. A program that breaks its host breaks this one.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use common::reexec::{self, IdMap};
+use nix::mount::{MsFlags, mount};
+use nix::sched::CloneFlags;
+use nix::sys::utsname::uname;
+use nix::unistd::{Pid, sethostname};
+
+/// The namespaces that play a host. An ordinary user needs a user namespace as well.
+pub const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
+    .union(CloneFlags::CLONE_NEWUTS)
+    .union(CloneFlags::CLONE_NEWIPC)
+    .union(CloneFlags::CLONE_NEWNET)
+    .union(CloneFlags::CLONE_NEWPID);
+
+/// The user that plays an ordinary one when root runs the tests.
+pub const ORDINARY: u32 = 1000;
+
+/// The name of the host.
+pub const HOSTNAME: &str = "outer";
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Returns the hostname that this process sees.
+pub fn hostname() -> String {
+    let name = uname().expect("uname has no way to fail");
+    name.nodename().to_string_lossy().into_owned()
+}
+
+/// Maps one id on another, in a user namespace.
+pub fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
+    [IdMap { container_id, host_id, size: 1 }]
+}
+
+/// Dresses up the namespaces that this process is process 1 of: a hostname, a /tmp and a /proc of their own, and mounts
+/// that are shared.
+///
+/// - `name`: the hostname.
+/// - `cover`: what else is to be covered or protected, while the machine's own /tmp and /proc are still there.
+///
+/// # Errors
+///
+/// sethostname(2), mount(2), and those of `cover`.
+pub fn dress_up(name: &str, cover: impl FnOnce() -> Result<()>) -> Result<()> {
+    sethostname(name).context("set the hostname")?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .context("make all mounts private")?;
+    cover()?;
+    for (kind, target) in [("tmpfs", "/tmp"), ("proc", "/proc")] {
+        mount(Some(kind), Path::new(target), Some(kind), MsFlags::empty(), NONE)
+            .with_context(|| format!("mount {target}"))?;
+    }
+    share_all_mounts()
+}
+
+/// Makes every mount in this mount namespace shared, as systemd(1) does.
+///
+/// # Errors
+///
+/// mount(2).
+pub fn share_all_mounts() -> Result<()> {
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_SHARED, NONE).context("share all mounts")
+}
+
+/// Is process 1 of a PID namespace: waits for whatever ends there until `child` does, and returns its exit status.
+///
+/// # Errors
+///
+/// wait(2).
+pub fn wait_as_init(child: Pid) -> Result<ExitCode> {
+    loop {
+        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
+        if process == child {
+            return Ok(status);
+        }
+    }
+}

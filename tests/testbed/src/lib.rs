@@ -1,0 +1,31 @@
+//! What the tests of stages, exercises, book and bench stand on: namespaces that play a host, a snapshot of what a
+//! host must keep, and probes of what the kernel shows.
+//!
+//! `cargo doctor snapshot` takes the same snapshot of a real host.
+
+pub mod cgroup;
+pub mod host;
+pub mod network;
+pub mod probe;
+pub mod snapshot;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Returns whether `condition` holds soon, for things that no one announces, such as the end of an orphan.
+pub fn gets(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+/// Asserts that `condition` holds soon.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(gets(condition), "still not: {what}");
+}

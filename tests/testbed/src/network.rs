@@ -1,0 +1,181 @@
+//! Networks to play with: bridges, veth pairs, addresses and routes, for the tests of exercises.
+//!
+//! Over rtnetlink(7), and not with ip(8), which not every machine has.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr as KernelAddr};
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_nametoindex;
+use nix::unistd::Pid;
+
+/// The length of all networks here.
+const PREFIX_LENGTH: u8 = 24;
+
+/// How long an answer may take. A veth device that has just been set up may lose what is sent first, and TCP sends
+/// it again after one second, and after three.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The port of the servers here.
+const PORT: u16 = 8000;
+
+/// A network namespace: the one in which this was opened, wherever the process is later.
+pub struct Network(Socket);
+
+impl Network {
+    /// Opens the network namespace that this process is in.
+    pub fn open() -> Result<Network> {
+        let mut socket = Socket::new(NETLINK_ROUTE).context("open a netlink socket")?;
+        socket.bind_auto().context("bind a netlink socket")?;
+        socket.connect(&KernelAddr::new(0, 0)).context("connect to the kernel")?;
+        Ok(Network(socket))
+    }
+
+    /// Makes a device: anything that RTM_NEWLINK can say.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says to it.
+    pub fn make(&self, link: LinkMessage) -> Result<()> {
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        self.ask(RouteNetlinkMessage::NewLink(link), flags).context("make a network device")
+    }
+
+    /// Makes a bridge, sets it up, and returns its index.
+    pub fn make_bridge(&self, name: &str) -> Result<u32> {
+        let kind = LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]);
+        self.make(up(link(vec![LinkAttribute::IfName(name.into()), kind])))?;
+        if_nametoindex(name).with_context(|| format!("find {name}"))
+    }
+
+    /// Makes a veth pair: `name` is here, set up, and on `bridge` where there is one; `peer` is in the network
+    /// namespace of a process.
+    pub fn make_pair(
+        &self,
+        bridge: Option<u32>,
+        name: &str,
+        process: Pid,
+        peer: &str,
+    ) -> Result<()> {
+        let peer = link(vec![
+            LinkAttribute::IfName(peer.into()),
+            LinkAttribute::NetNsPid(process.as_raw() as u32),
+        ]);
+        let info = vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ];
+        let mut pair = vec![LinkAttribute::IfName(name.into()), LinkAttribute::LinkInfo(info)];
+        pair.extend(bridge.map(LinkAttribute::Controller));
+        self.make(up(link(pair)))
+    }
+
+    /// Sets a device of the current namespace up, and gives it an address.
+    pub fn configure(&self, name: &str, address: Ipv4Addr) -> Result<()> {
+        let mut link = up(LinkMessage::default());
+        link.header.index = if_nametoindex(name).with_context(|| format!("find {name}"))?;
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.prefix_len = PREFIX_LENGTH;
+        message.header.index = link.header.index;
+        message.attributes = vec![AddressAttribute::Local(address.into())];
+        self.ask(RouteNetlinkMessage::NewLink(link), 0)
+            .with_context(|| format!("set {name} up"))?;
+        self.ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+            .with_context(|| format!("give {name} the address {address}"))
+    }
+
+    /// Sends what is for the network of `destination` to a gateway.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says to it.
+    pub fn add_route(&self, destination: Ipv4Addr, gateway: Ipv4Addr) -> Result<()> {
+        let mut route = RouteMessage::default();
+        route.header.address_family = AddressFamily::Inet;
+        route.header.destination_prefix_length = PREFIX_LENGTH;
+        route.header.table = RouteHeader::RT_TABLE_MAIN;
+        route.header.protocol = RouteProtocol::Static;
+        route.header.scope = RouteScope::Universe;
+        route.header.kind = RouteType::Unicast;
+        let network =
+            Ipv4Addr::from_bits(destination.to_bits() & (u32::MAX << (32 - PREFIX_LENGTH)));
+        route.attributes = vec![
+            RouteAttribute::Destination(RouteAddress::Inet(network)),
+            RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
+        ];
+        self.ask(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL)
+            .with_context(|| format!("add a route by {gateway}"))
+    }
+
+    /// Sends a request, and waits until the kernel says that it is done.
+    fn ask(&self, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        let mut message = NetlinkMessage::from(request);
+        message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        self.0.send(&bytes, 0)?;
+        let (answer, _) = self.0.recv_from_full()?;
+        let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
+        match answer.map_err(io::Error::other)?.payload {
+            NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn link(attributes: Vec<LinkAttribute>) -> LinkMessage {
+    let mut link = LinkMessage::default();
+    link.attributes = attributes;
+    link
+}
+
+fn up(mut link: LinkMessage) -> LinkMessage {
+    link.header.flags |= LinkFlags::Up;
+    link.header.change_mask |= LinkFlags::Up;
+    link
+}
+
+/// Returns the flags of a device of this network namespace, as in `UP LOOPBACK RUNNING`: netdevice(7).
+pub fn flags(name: &str) -> String {
+    let all = getifaddrs().into_iter().flatten();
+    let Some(device) = all.into_iter().find(|address| address.interface_name == name) else {
+        return format!("no device {name}");
+    };
+    let names = device.flags.iter_names().map(|(name, _)| name.trim_start_matches("IFF_"));
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// Lets the kernel accept connections, to all addresses of this network namespace, until the process ends.
+pub fn listen() -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).context("listen")?;
+    std::mem::forget(listener);
+    Ok(())
+}
+
+/// Connects to an address, and returns what comes of it: `an answer`, or the error.
+pub fn call(address: Ipv4Addr) -> String {
+    let called = TcpStream::connect_timeout(&SocketAddr::from((address, PORT)), PATIENCE);
+    match called {
+        Ok(_) => "an answer".into(),
+        // Nobody listens, and it is the other side that says so.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => "an answer".into(),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,171 @@
+//! What a container costs: each stage beside the floor, and beside the tools that people would use instead.
+//!
+//! `cargo bench -p bench` measures, `cargo bench -p bench -- --help` tells what can be chosen. What is compared
+//! takes turns, so that a machine that is slow for a while is slow for all. All of it runs in namespaces
+//! around it, as the tests do: the host stays as it was. Two things are on the host: the tables in
+//! `target/bench`, and the cgroups of stage 08, below the caller's own, for as long as a container lives.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, ValueEnum};
+use common::check::{check, init_logging};
+use common::reexec::{self, IdMap};
+use common::rootfs;
+use nix::mount::{MsFlags, mount};
+use nix::sched::CloneFlags;
+use nix::unistd::{getgid, getuid, sethostname};
+
+use report::Report;
+
+mod many;
+mod measure;
+mod prices;
+mod programs;
+mod report;
+mod starts;
+mod wiring;
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(about, bin_name = "cargo bench -p bench --")]
+struct Args {
+    /// Runs of each candidate
+    #[arg(long, value_name = "N", default_value = "100")]
+    rounds: usize,
+    /// Check that all of this works: few runs, of debug builds
+    #[arg(long, conflicts_with = "update_book")]
+    quick: bool,
+    /// Measure only these parts
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Measure also how long the stages take to build, from nothing: minutes
+    #[arg(long)]
+    cold_builds: bool,
+    /// Put the tables and the plot into the book
+    #[arg(long)]
+    update_book: bool,
+    /// What Cargo says
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A part of what is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// A container of each stage, beside the floor and the tools
+    Starts,
+    /// What the kernel charges, one by one: namespaces, programs, devices
+    Prices,
+    /// The network part of stage 06, beside the bare messages
+    Network,
+    /// Many starts, one after the other and at once
+    Many,
+    /// The default root directory
+    Root,
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    fn rounds(&self) -> usize {
+        if self.quick { 2 } else { self.rounds.max(1) }
+    }
+}
+
+fn main() -> ExitCode {
+    init_logging();
+    let lives: [(&str, reexec::Entrypoint<()>); 5] = [
+        ("measure", |_| measure_all(&Args::parse())),
+        ("keeper", |_| Ok(ExitCode::SUCCESS)),
+        ("bare", |_| wiring::bare()),
+        ("cable", |_| wiring::cable()),
+        ("empty", |_| wiring::empty()),
+    ];
+    check(reexec::dispatch(&(), &lives, |_| begin(&Args::parse())))
+}
+
+/// The workspace.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// First life: builds the programs, and has them measured.
+fn begin(args: &Args) -> Result<ExitCode> {
+    let out = programs::target_dir()?.join("bench");
+    fs::create_dir_all(&out).with_context(|| format!("mkdir {}", out.display()))?;
+    let out = out.canonicalize().context("target/bench")?;
+    programs::build(&out, args.quick)?;
+    if args.cold_builds {
+        programs::build_cold(&out)?;
+    }
+    let mut command = reexec::command("measure")
+        .cloneflag(CloneFlags::CLONE_NEWNS)
+        .cloneflag(CloneFlags::CLONE_NEWUTS)
+        .cloneflag(CloneFlags::CLONE_NEWIPC)
+        .cloneflag(CloneFlags::CLONE_NEWNET)
+        .cloneflag(CloneFlags::CLONE_NEWPID)
+        .current_dir(&out);
+    if !getuid().is_root() {
+        eprintln!(
+            "not root: what takes root is left out, and root below is that of a user namespace"
+        );
+        command = command
+            .cloneflag(CloneFlags::CLONE_NEWUSER)
+            .uid_mappings(&[IdMap { container_id: 0, host_id: getuid().as_raw(), size: 1 }])
+            .gid_mappings(&[IdMap { container_id: 0, host_id: getgid().as_raw(), size: 1 }]);
+    }
+    let status = command.run()?;
+    if args.update_book && status == ExitCode::SUCCESS {
+        let book = workspace().join("book/src/cost");
+        fs::create_dir_all(&book).with_context(|| format!("mkdir {}", book.display()))?;
+        for file in report::FILES {
+            match fs::copy(out.join(file), book.join(file)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                copied => drop(copied.with_context(|| format!("copy {file}"))?),
+            }
+        }
+    }
+    Ok(status)
+}
+
+const NONE: Option<&str> = None;
+
+/// Second life: process 1 of the namespaces around all that is measured. Its directory is `target/bench`.
+fn measure_all(args: &Args) -> Result<ExitCode> {
+    sethostname("bench").context("set the hostname")?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).context("privacy")?;
+    mount(Some("tmp"), "/tmp", Some("tmpfs"), MsFlags::empty(), NONE).context("mount /tmp")?;
+    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), NONE).context("mount /proc")?;
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    if unified.exists() {
+        // crun does not run where there are controllers of both versions, and nothing here needs those of v2.
+        mount(Some("tmp"), unified, Some("tmpfs"), MsFlags::empty(), NONE).context("cover v2")?;
+    }
+    let programs = programs::copy_to("/tmp/programs".as_ref())?;
+    let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref(), &["proc", "temp", "dev"])?;
+    ensure!(rootfs.join("bin/true").exists(), "{} has no /bin/true", rootfs.display());
+    let mut report = Report::new(args.rounds(), programs.smallest(programs::PEAK)?);
+    if args.wants(Part::Starts) {
+        starts::measure(&programs, &rootfs, args.rounds(), &mut report)?;
+    }
+    if args.wants(Part::Prices) {
+        prices::measure(&programs, &rootfs, args.rounds(), &mut report)?;
+    }
+    if args.wants(Part::Network) {
+        wiring::measure(args.rounds(), &mut report)?;
+    }
+    if args.wants(Part::Many) {
+        many::measure(&programs, args.quick, &mut report)?;
+    }
+    if args.wants(Part::Root) {
+        many::measure_root(args.rounds(), &mut report)?;
+    }
+    report.finish(!args.quick && args.only.is_empty())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,249 @@
+//! An attempt: the system calls of a stage, in throw-away processes and namespaces.
+//!
+//! It is the stage with an empty root directory and no shell. The one difference in the calls is that what
+//! the stage does to its host, which is a bridge in 06 and a mount in 03, is done in a namespace more.
+
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Error, Result};
+use common::cause::{self, diagnose};
+use common::reexec::{self, IdMap, Step};
+use common::rootfs;
+use common::situation::Situation;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::LinkMessage;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, chroot, getgid, getpid, getuid, pivot_root, sethostname};
+use serde::{Deserialize, Serialize};
+
+use crate::cable;
+use crate::limit::Limit;
+use crate::report::STAGES;
+
+/// The name of the entry point inside of the new namespaces.
+pub const INSIDE: &str = "doctor_inside";
+
+/// Why an attempt has failed, as it tells its parent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trouble {
+    /// The error, as the stage would write it.
+    pub error: String,
+    /// Its cause, where that is known.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// A [`cause::Diagnosis`], as one process tells it to another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Diagnosis {
+    pub id: String,
+    pub title: String,
+    pub explanation: String,
+    pub remedies: Vec<Remedy>,
+    pub root_helps: bool,
+}
+
+/// A [`cause::Remedy`], likewise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Remedy {
+    pub command: String,
+    pub gives_up: String,
+}
+
+impl From<cause::Diagnosis> for Diagnosis {
+    fn from(diagnosis: cause::Diagnosis) -> Diagnosis {
+        let remedies = diagnosis.remedies.into_iter();
+        Diagnosis {
+            id: diagnosis.id,
+            title: diagnosis.title,
+            explanation: diagnosis.explanation,
+            remedies: remedies
+                .map(|remedy| Remedy { command: remedy.command, gives_up: remedy.gives_up })
+                .collect(),
+            root_helps: diagnosis.root_helps,
+        }
+    }
+}
+
+impl Trouble {
+    pub fn of(error: &Error, package: &str) -> Trouble {
+        let situation = Situation { package: package.into(), ..Situation::now() };
+        Trouble {
+            error: format!("{error:#}"),
+            diagnosis: diagnose(error, &situation).map(Diagnosis::from),
+        }
+    }
+}
+
+/// Does what the stage does outside of its container.
+pub fn run(stage: u8) -> ExitCode {
+    tell(stage, outside(stage))
+}
+
+/// Does what the stage does inside.
+pub fn inside(stage: u8) -> ExitCode {
+    tell(stage, set_up(stage).map(|()| ExitCode::SUCCESS))
+}
+
+fn tell(stage: u8, result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        let package = STAGES.iter().find(|known| known.number == stage);
+        let trouble = Trouble::of(&error, package.map_or("user", |stage| stage.package()));
+        println!("{}", serde_json::to_string(&trouble).expect("strings can be written as JSON"));
+        ExitCode::FAILURE
+    })
+}
+
+/// The address of the container, in a network that has no other.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
+
+fn outside(stage: u8) -> Result<ExitCode> {
+    if stage >= 3 {
+        rootfs::look(if stage == 3 { &["proc"] } else { &["proc", "temp", "dev"] })?;
+    }
+    let on_host = match stage {
+        3 => may_mount().context("mount /proc"),
+        6.. if getuid().is_root() => may_change_network().context(Step::Link("brg0".into())),
+        _ => Ok(()),
+    };
+    let reservation = if stage >= 6 { Some(reserve()?) } else { None };
+    let mut command = reexec::command(INSIDE).cloneflag(CloneFlags::CLONE_NEWUTS);
+    for (first, flag) in [
+        (3, CloneFlags::CLONE_NEWPID),
+        // Stage 03 has no mount namespace, and mounts on its host.
+        (3, CloneFlags::CLONE_NEWNS),
+        (5, CloneFlags::CLONE_NEWUSER),
+        (6, CloneFlags::CLONE_NEWNET),
+        (7, CloneFlags::CLONE_NEWIPC),
+    ] {
+        if stage >= first {
+            command = command.cloneflag(flag);
+        }
+    }
+    if stage >= 5 {
+        command = command.uid_mappings(&one_id(0, getuid().as_raw()));
+        command = command.gid_mappings(&one_id(0, getgid().as_raw()));
+    }
+    // Declared first, and so dropped last: a cgroup can be removed when the parked child has left it.
+    let _limit;
+    let parked = command.start()?;
+    // Now is when the stage makes the bridge, or the mount.
+    on_host?;
+    _limit = if stage >= 8 { Some(Limit::new(parked.pid())?) } else { None };
+    let _cable = reservation.map(|reservation| reservation.connect(parked.pid())).transpose()?;
+    parked.release()?.wait()
+}
+
+fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
+    [IdMap { container_id, host_id, size: 1 }]
+}
+
+/// Moves this process into a network namespace, and reserves an address there.
+fn reserve() -> Result<cable::Reservation> {
+    if getuid().is_root() {
+        // Only looks: a bridge of somebody else's, or an address that is in use, are refused.
+        drop(cable::reserve(None)?);
+    }
+    // For root the stage needs none of its own, and so not the capability to make one.
+    if unshare(CloneFlags::CLONE_NEWNET).is_err() {
+        let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+        unshare(flags).context(Step::Clone(flags))?;
+        reexec::write_id_maps(getpid(), &one_id(uid, uid), &one_id(gid, gid))?;
+    }
+    cable::reserve(Some(ADDRESS))
+}
+
+/// Fails if this process may not mount in its mount namespace. It asks for a file system of no type, which is
+/// refused for want of a right before it is for want of a type: mount(2).
+fn may_mount() -> Result<()> {
+    match mount(NONE, "/", NONE, MsFlags::empty(), NONE) {
+        Err(errno) if errno != Errno::EINVAL => Err(errno.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Fails if this process may not make a device in its network namespace. It asks the kernel to remove one
+/// that cannot be there, which is refused for want of a right before it is for want of a device.
+fn may_change_network() -> Result<()> {
+    let mut link = LinkMessage::default();
+    link.header.index = i32::MAX as u32;
+    let mut message = NetlinkMessage::from(RouteNetlinkMessage::DelLink(link));
+    message.header.flags = NLM_F_REQUEST | NLM_F_ACK;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    let mut socket = Socket::new(NETLINK_ROUTE).context("open a netlink socket")?;
+    socket.bind_auto().context("bind a netlink socket")?;
+    socket.connect(&SocketAddr::new(0, 0)).context("connect a netlink socket")?;
+    socket.send(&bytes, 0).context("ask the kernel")?;
+    let (bytes, _) = socket.recv_from_full().context("hear from the kernel")?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes);
+    match answer.context("read the kernel's answer")?.payload {
+        NetlinkPayload::Error(error)
+            if error.to_io().raw_os_error() == Some(Errno::EPERM as i32) =>
+        {
+            Err(error.to_io().into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+fn set_up(stage: u8) -> Result<()> {
+    sethostname("doctor").context("set the hostname")?;
+    if stage >= 6 {
+        cable::configure(Some(ADDRESS))?;
+    }
+    if stage >= 8 {
+        let flag = CloneFlags::CLONE_NEWCGROUP;
+        unshare(flag).context(Step::Clone(flag))?;
+    }
+    if stage >= 3 {
+        mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+            .context("make all mounts private")?;
+    }
+    match stage {
+        0..3 => Ok(()),
+        3 => {
+            mount_proc(Path::new("/proc"))?;
+            chroot("/").context("chroot to the root directory")
+        }
+        _ => change_root(Path::new("/tmp"), stage),
+    }
+}
+
+fn mount_proc(target: &Path) -> Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), target, Some("proc"), flags, NONE).context("mount /proc")
+}
+
+/// Makes an empty root directory in memory, and moves there.
+fn change_root(rootfs: &Path, stage: u8) -> Result<()> {
+    mount(Some("doctor"), rootfs, Some("tmpfs"), MsFlags::empty(), NONE)
+        .context("mount a tmpfs")?;
+    for directory in ["proc", "dev"] {
+        fs::create_dir(rootfs.join(directory)).with_context(|| format!("mkdir {directory}"))?;
+    }
+    mount_proc(&rootfs.join("proc"))?;
+    let null = rootfs.join("dev/null");
+    File::create(&null).context("make /dev/null")?;
+    mount(Some("/dev/null"), &null, NONE, MsFlags::MS_BIND, NONE).context("bind /dev/null")?;
+    if stage >= 7 {
+        fs::create_dir(rootfs.join("dev/mqueue")).context("make /dev/mqueue")?;
+        mount(Some("mqueue"), &rootfs.join("dev/mqueue"), Some("mqueue"), MsFlags::MS_NOSUID, NONE)
+            .context("mount /dev/mqueue")?;
+    }
+    chdir(rootfs).context("enter the root directory")?;
+    pivot_root(".", ".").context("pivot_root to the root directory")?;
+    umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")
+}

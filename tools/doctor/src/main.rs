@@ -1,0 +1,150 @@
+//! What of the stages runs on this machine, what does not, and what helps.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use common::check::{check, init_logging};
+use common::{reexec, rootfs};
+use nix::unistd::{geteuid, getpid};
+use testbed::cgroup;
+use testbed::snapshot::Snapshot;
+
+mod attempt;
+#[path = "../../../06-network/src/cable.rs"]
+#[allow(dead_code)]
+mod cable;
+mod limit;
+mod report;
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Subcommand)]
+enum Command {
+    /// Writes down what of this host a container could change
+    Snapshot {
+        /// File to write, as JSON
+        file: PathBuf,
+    },
+    /// Says what has changed since a snapshot, and how to undo each change (status 1 when something has)
+    Compare {
+        /// File that `snapshot` has written
+        file: PathBuf,
+    },
+    /// Makes a root directory for --rootfs
+    Root {
+        /// Directory to make
+        directory: PathBuf,
+    },
+    /// Prints a profile that gives these programs the user namespaces that AppArmor restricts
+    Apparmor,
+    /// Does what a stage does, and says why it fails
+    #[command(hide = true)]
+    Attempt {
+        /// Number of the stage
+        stage: u8,
+    },
+}
+
+/// Starts at [`start`], or, in the new namespaces of an attempt, at [`attempt::inside`].
+fn main() -> ExitCode {
+    init_logging();
+    let args = Args::parse();
+    check(reexec::dispatch(&args, &[(attempt::INSIDE, inside)], start))
+}
+
+fn start(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        None => report::run(),
+        Some(Command::Snapshot { file }) => take_snapshot(file),
+        Some(Command::Compare { file }) => compare(file),
+        Some(Command::Root { directory }) => {
+            rootfs::make(&std::path::absolute(directory).context("find the directory")?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Apparmor) => {
+            print!("{}", apparmor_profile(&env::current_exe().context("find this program")?));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Attempt { stage }) => Ok(attempt::run(*stage)),
+    }
+}
+
+fn inside(args: &Args) -> Result<ExitCode> {
+    match args.command {
+        Some(Command::Attempt { stage }) => Ok(attempt::inside(stage)),
+        _ => start(args),
+    }
+}
+
+fn take_snapshot(file: &Path) -> Result<ExitCode> {
+    let snapshot = Snapshot::take(cgroup::of(getpid()).as_deref());
+    let text = serde_json::to_string_pretty(&snapshot).context("write JSON")?;
+    fs::write(file, text + "\n").with_context(|| format!("write {}", file.display()))?;
+    for part in snapshot.unreadable() {
+        anstream::eprintln!("not readable, and so not compared: {part}s");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(file: &Path) -> Result<ExitCode> {
+    let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let before: Snapshot = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no snapshot of ours", file.display()))?;
+    let changes = before.changes();
+    if changes.is_empty() {
+        println!("Nothing has changed.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sudo = if geteuid().is_root() { "" } else { "sudo " };
+    let (undone, others): (Vec<_>, Vec<_>) =
+        changes.undo().into_iter().partition(|(_, command)| command.is_some());
+    for (change, command) in undone {
+        println!("{change}\n    {sudo}{}", command.unwrap_or_default());
+    }
+    if !others.is_empty() {
+        println!("\nThese go with the ones above, or no command undoes them:");
+        others.iter().for_each(|(change, _)| println!("{change}"));
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// A profile for all programs beside this one, their tests, and those of the workshop: apparmor.d(5). It allows
+/// everything, user namespaces included, as Ubuntu's own profiles for browsers do.
+fn apparmor_profile(program: &Path) -> String {
+    let directory = program.parent().unwrap_or(Path::new("/"));
+    let target = directory.parent().filter(|parent| parent.ends_with("target"));
+    let programs = match (target.and_then(Path::parent), directory.file_name()) {
+        (Some(folder), Some(name)) => {
+            let (folder, name) = (escaped(folder), escaped(Path::new(name)));
+            format!("{folder}/{{,workshop/}}target/{name}/{{,deps/}}*")
+        }
+        _ => format!("{}/*", escaped(directory)),
+    };
+    format!(
+        "abi <abi/4.0>,\ninclude <tunables/global>\n\n\
+         profile containers \"{programs}\" flags=(unconfined) {{\n  userns,\n}}\n"
+    )
+}
+
+/// Takes their meaning from the characters of a path that AppArmor would give one.
+fn escaped(path: &Path) -> String {
+    let special = |c: char| "?*[]{}^\"\\".contains(c);
+    let mut text = String::new();
+    for c in path.display().to_string().chars() {
+        if special(c) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}

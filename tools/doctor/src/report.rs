@@ -1,0 +1,429 @@
+//! The table: each stage, whether it runs here, and what helps where it does not.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use anstream::println;
+use anyhow::{Context, Error, Result, ensure};
+use clap::builder::styling::{AnsiColor, Style};
+use common::cause::{Known, PAGE};
+use common::reexec::Step;
+use common::rootfs;
+use common::situation::{Cgroups, Situation};
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+use nix::sys::utsname::uname;
+use nix::unistd::geteuid;
+
+use crate::attempt::{Diagnosis, Trouble};
+use crate::cable;
+
+/// A stage, as its folder and its package are named.
+pub struct Stage {
+    /// 1 to 8
+    pub number: u8,
+    /// Its folder
+    pub folder: &'static str,
+}
+
+impl Stage {
+    /// Its package, as `cargo run -p` takes it.
+    pub fn package(&self) -> &'static str {
+        self.folder.split_once('-').map_or(self.folder, |(_, package)| package)
+    }
+}
+
+/// All stages.
+pub const STAGES: [Stage; 8] = [
+    Stage { number: 1, folder: "01-uts" },
+    Stage { number: 2, folder: "02-uts-hostname" },
+    Stage { number: 3, folder: "03-pid" },
+    Stage { number: 4, folder: "04-mount" },
+    Stage { number: 5, folder: "05-user" },
+    Stage { number: 6, folder: "06-network" },
+    Stage { number: 7, folder: "07-ipc" },
+    Stage { number: 8, folder: "08-cgroups" },
+];
+
+/// What the attempts at a stage have shown.
+struct Findings {
+    /// Why it does not run as it is started here, unless it does.
+    direct: Option<Trouble>,
+    /// Why it does not run with `cargo rootless`, unless it does; None where nobody would start it so.
+    rootless: Option<Option<Trouble>>,
+}
+
+impl Findings {
+    /// Of two troubles the one to get rid of: for want of a right there is `cargo rootless`, so it is what is in
+    /// the way of that.
+    fn worth_telling(&self) -> Option<&Trouble> {
+        let id = |trouble: &Trouble| trouble.diagnosis.as_ref().map(|known| known.id.clone());
+        let direct = self.direct.as_ref()?;
+        let for_want_of_a_right =
+            ["no-root", "no-cap-sys-admin"].map(|id| Some(id.to_owned())).contains(&id(direct));
+        let rootless = self.rootless.iter().flatten().find(|trouble| trouble.diagnosis.is_some());
+        Some(rootless.filter(|_| for_want_of_a_right).unwrap_or(direct))
+    }
+}
+
+/// How root can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Root {
+    /// This is root.
+    Here,
+    /// sudo(8) is there.
+    Sudo,
+    /// There is no sudo(8).
+    NoSudo,
+    /// Root would have no more rights, as in a container.
+    Useless,
+}
+
+/// What the table says of a stage.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It runs, started with one of these.
+    Ready(Vec<String>),
+    /// Only root can start it, with this.
+    AsRoot(String),
+    /// It does not run.
+    Not,
+}
+
+/// Makes the attempts, and prints the table. The status is 0 when stage 05 runs without more rights.
+pub fn run() -> Result<ExitCode> {
+    let proc = Known::new("no-proc", "this program cannot find itself");
+    ensure!(Path::new("/proc/self/exe").exists(), proc);
+    let root = root();
+    let findings = attempt_all()?;
+    // Two starts of root's share the host's bridge; an ordinary user's have one each.
+    let bridge = if root == Root::Here { cable::refuse_dropped_packets().err() } else { None };
+    let bridge = bridge.map(|error| Trouble::of(&error, "network"));
+    print_machine();
+    let mut causes = Causes::default();
+    for (stage, findings) in STAGES.iter().zip(&findings) {
+        print_row(stage, findings, root, &bridge, &mut causes);
+    }
+    print_root_directory();
+    causes.print();
+    let is_ready = |(stage, findings): (&Stage, &Findings)| {
+        stage.number == 5 && matches!(verdict(stage, findings, root), Verdict::Ready(_))
+    };
+    let ready = STAGES.iter().zip(&findings).any(is_ready);
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn attempt_all() -> Result<Vec<Findings>> {
+    // All at once, since each waits for the kernel now and then.
+    let started = STAGES.iter().map(|stage| {
+        let rootless = (stage.number < 5).then(|| start(&ROOTLESS, stage));
+        Ok((start(&[], stage)?, rootless.transpose()?))
+    });
+    let started: Vec<_> = started.collect::<Result<_>>()?;
+    let findings = started.into_iter().map(|(direct, rootless)| {
+        Ok(Findings { direct: finish(direct)?, rootless: rootless.map(finish).transpose()? })
+    });
+    let mut findings: Vec<_> = findings.collect::<Result<_>>()?;
+    // unshare(1) does not tell why it has no user namespace; stage 05 has asked for one as well.
+    let of_user = findings[4].direct.clone().filter(|trouble| trouble.diagnosis.is_some());
+    for finding in &mut findings {
+        if let Some(Some(trouble)) = &mut finding.rootless {
+            if let (None, Some(of_user)) = (&trouble.diagnosis, &of_user) {
+                *trouble = of_user.clone();
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// How `cargo rootless` starts a program.
+const ROOTLESS: [&str; 4] = ["unshare", "--user", "--map-root-user", "--mount"];
+
+type Started = Result<Child, Trouble>;
+
+fn start(with: &[&str], stage: &Stage) -> Result<Started> {
+    // Not /proc/self/exe, which unshare(1) is itself.
+    let this = env::current_exe().context("find this program")?;
+    let words = with.iter().map(Into::into).chain([this.into_os_string()]);
+    let words: Vec<_> = words.chain(["attempt".into(), stage.number.to_string().into()]).collect();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Ok(command.spawn().map_err(|error| {
+        let limit = error.raw_os_error() == Some(Errno::EAGAIN as i32);
+        let step = Step::Clone(CloneFlags::empty());
+        let error = match limit {
+            true => Error::new(error).context(step),
+            false => Error::new(error).context(format!("start {}", words[0].to_string_lossy())),
+        };
+        Trouble::of(&error, stage.package())
+    }))
+}
+
+/// Waits for an attempt, and returns what it has found to be in the way.
+fn finish(attempt: Started) -> Result<Option<Trouble>> {
+    let output = match attempt {
+        Ok(child) => child.wait_with_output().context("wait for an attempt")?,
+        Err(trouble) => return Ok(Some(trouble)),
+    };
+    if output.status.success() {
+        return Ok(None);
+    }
+    let told = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let said = String::from_utf8_lossy(&output.stderr);
+    Ok(Some(serde_json::from_slice(told).unwrap_or_else(|_| Trouble {
+        // Such as unshare(1), or a filter that kills.
+        error: said.lines().next().map_or(output.status.to_string(), str::to_owned),
+        diagnosis: None,
+    })))
+}
+
+/// Bit of CAP_SYS_ADMIN in the capability sets: capabilities(7).
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+fn root() -> Root {
+    if geteuid().is_root() {
+        return Root::Here;
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let bounding = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok());
+    let can_gain = field("NoNewPrivs:") != Some("1");
+    if !can_gain || bounding.is_some_and(|set| set & CAP_SYS_ADMIN == 0) {
+        Root::Useless
+    } else if in_path("sudo") {
+        Root::Sudo
+    } else {
+        Root::NoSudo
+    }
+}
+
+fn in_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+fn verdict(stage: &Stage, findings: &Findings, root: Root) -> Verdict {
+    let package = stage.package();
+    let as_root = match root {
+        Root::Sudo => Some(format!("cargo as-root -p {package}")),
+        Root::NoSudo => Some(format!("cargo run -p {package} (as root)")),
+        Root::Here | Root::Useless => None,
+    };
+    let Some(trouble) = &findings.direct else {
+        return Verdict::Ready(vec![format!("cargo run -p {package}")]);
+    };
+    let root_helps = trouble.diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.root_helps);
+    let as_root = as_root.filter(|_| root_helps);
+    if matches!(findings.rootless, Some(None)) {
+        let rootless = format!("cargo rootless -p {package}");
+        return Verdict::Ready([Some(rootless), as_root].into_iter().flatten().collect());
+    }
+    as_root.map_or(Verdict::Not, Verdict::AsRoot)
+}
+
+const HEADING: Style = Style::new().bold();
+const GOOD: Style = AnsiColor::Green.on_default();
+const FAIR: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const CODE: Style = AnsiColor::Cyan.on_default();
+
+fn print_machine() {
+    let names = uname().expect("uname has no way to fail");
+    let (release, machine) = (names.release().to_string_lossy(), names.machine().to_string_lossy());
+    let situation = Situation::now();
+    let cgroups = match situation.cgroups {
+        Cgroups::None => "no cgroups",
+        Cgroups::V1 => "cgroup v1",
+        Cgroups::Hybrid => "cgroup v1, and v2 beside it (hybrid)",
+        Cgroups::V2 => "cgroup v2",
+    };
+    let who = match (situation.root, situation.user_namespace) {
+        (true, false) => "root".to_owned(),
+        (true, true) => "root of a user namespace".to_owned(),
+        (false, _) => format!("user {}", geteuid()),
+    };
+    let mut words = vec![format!("Linux {release}"), machine.into_owned(), cgroups.into(), who];
+    words.extend(situation.engine.map(|engine| format!("in a container of {engine:?}")));
+    words.extend(situation.wsl.map(|version| format!("WSL {version}")));
+    println!("{}\n", words.join(", "));
+}
+
+/// Prints one line for a stage.
+fn print_row(
+    stage: &Stage,
+    findings: &Findings,
+    root: Root,
+    bridge: &Option<Trouble>,
+    causes: &mut Causes,
+) {
+    let folder = stage.folder;
+    match verdict(stage, findings, root) {
+        Verdict::Ready(ways) => {
+            let but = bridge
+                .as_ref()
+                .filter(|_| stage.number >= 6)
+                .map(|trouble| format!("  (but see {})", causes.number(trouble, stage)));
+            let (ways, but) = (ways.join(", or "), but.unwrap_or_default());
+            println!("{folder:<16} {GOOD}ready{GOOD:#}  {CODE}{ways}{CODE:#}{but}");
+        }
+        Verdict::AsRoot(way) => {
+            let trouble = findings.worth_telling();
+            let see = trouble.map(|trouble| format!("  (why: {})", causes.number(trouble, stage)));
+            let label = if root == Root::Sudo { "sudo " } else { "root " };
+            let see = see.unwrap_or_default();
+            println!("{folder:<16} {FAIR}{label}{FAIR:#}  {CODE}{way}{CODE:#}{see}");
+        }
+        Verdict::Not => {
+            let trouble = findings.worth_telling();
+            let why = trouble.map(|trouble| {
+                let title = trouble.diagnosis.as_ref().map_or("unknown", |known| &known.title);
+                format!("{title} ({})", causes.number(trouble, stage))
+            });
+            println!("{folder:<16} {BAD}no   {BAD:#}  {}", why.unwrap_or_default());
+        }
+    }
+}
+
+fn print_root_directory() {
+    // When it cannot be used, the causes tell why.
+    let Ok((directory, exists)) = rootfs::look(&["proc", "temp", "dev"]) else { return };
+    let made = match (exists, in_path("busybox")) {
+        (true, _) => "",
+        (false, true) => ", which the first start makes of busybox",
+        (false, false) => {
+            ", which the first start makes of your own programs (there is no busybox)"
+        }
+    };
+    println!("\nRoot directory: {}{made}", directory.display());
+}
+
+/// What is in the way, each cause once.
+#[derive(Default)]
+struct Causes {
+    found: Vec<(Trouble, Vec<u8>)>,
+    numbers: BTreeMap<String, usize>,
+}
+
+impl Causes {
+    /// Returns the number of a cause, which is new or known.
+    fn number(&mut self, trouble: &Trouble, stage: &Stage) -> usize {
+        let name = trouble.diagnosis.as_ref().map_or(&trouble.error, |known| &known.id);
+        let next = self.found.len();
+        let index = *self.numbers.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.found.push((trouble.clone(), Vec::new()));
+        }
+        self.found[index].1.push(stage.number);
+        index + 1
+    }
+
+    fn print(&self) {
+        for (index, (trouble, stages)) in self.found.iter().enumerate() {
+            let title = trouble.diagnosis.as_ref().map_or("Unknown", |known| &known.title);
+            let numbers: Vec<_> = stages.iter().map(|stage| format!("{stage:02}")).collect();
+            let numbers = numbers.join(", ");
+            println!("\n{HEADING}{}. {title}{HEADING:#} (stage {numbers})", index + 1);
+            print_wrapped("   ", "   ", &trouble.error);
+            if let Some(diagnosis) = &trouble.diagnosis {
+                print_diagnosis(diagnosis);
+            }
+        }
+    }
+}
+
+fn print_diagnosis(diagnosis: &Diagnosis) {
+    let stop = if diagnosis.remedies.is_empty() { "." } else { ":" };
+    print_wrapped("   ", "   ", &format!("{}{stop}", diagnosis.explanation));
+    for remedy in &diagnosis.remedies {
+        // Not wrapped: it is to be copied.
+        println!("\n       {CODE}{}{CODE:#}", remedy.command);
+        print_wrapped("       gives up: ", "         ", &remedy.gives_up);
+    }
+    println!("\n   More: {PAGE}#{}", diagnosis.id);
+}
+
+/// Columns of the text.
+const WIDTH: usize = 96;
+
+fn print_wrapped(first: &str, rest: &str, text: &str) {
+    let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(rest);
+    let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
+    for line in textwrap::wrap(text, options) {
+        println!("{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::cause::diagnose;
+
+    use super::*;
+
+    /// An ordinary user on Ubuntu.
+    fn restricted() -> Situation {
+        Situation { apparmor_restrict_unprivileged_userns: Some(1), ..Situation::default() }
+    }
+
+    /// Root of a user namespace there.
+    fn inside() -> Situation {
+        Situation { root: true, cap_sys_admin: true, user_namespace: true, ..restricted() }
+    }
+
+    fn trouble(error: Error, situation: &Situation) -> Trouble {
+        Trouble {
+            error: format!("{error:#}"),
+            diagnosis: diagnose(&error, situation).map(Into::into),
+        }
+    }
+
+    fn user_stage(direct: Trouble) -> (&'static Stage, Findings) {
+        (&STAGES[4], Findings { direct: Some(direct), rootless: None })
+    }
+
+    #[test]
+    fn an_injected_ubuntu_leaves_stage_05_to_sudo_and_offers_the_profile_first() {
+        let error = Error::new(Errno::EPERM).context("set the hostname");
+        let (stage, findings) = user_stage(trouble(error, &inside()));
+        let as_root = Verdict::AsRoot("cargo as-root -p user".into());
+        assert_eq!(verdict(stage, &findings, Root::Sudo), as_root);
+        assert_eq!(verdict(stage, &findings, Root::Useless), Verdict::Not);
+        let diagnosis = findings.direct.unwrap().diagnosis.unwrap();
+        let commands: Vec<_> = diagnosis.remedies.iter().map(|remedy| &remedy.command).collect();
+        assert_eq!(commands[0], "cargo doctor apparmor | sudo apparmor_parser -r");
+        assert!(commands[1].contains("apparmor_restrict_unprivileged_userns=0"));
+    }
+
+    #[test]
+    fn an_injected_ubuntu_with_its_profile_for_unshare_leaves_stage_01_to_sudo() {
+        let user = Situation { package: "uts".into(), ..restricted() };
+        let clone = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUTS));
+        let denied = Error::new(Errno::EPERM).context("set the hostname");
+        let findings = Findings {
+            direct: Some(trouble(clone, &user)),
+            rootless: Some(Some(trouble(denied, &inside()))),
+        };
+        let as_root = Verdict::AsRoot("cargo as-root -p uts".into());
+        assert_eq!(verdict(&STAGES[0], &findings, Root::Sudo), as_root);
+    }
+
+    #[test]
+    fn on_an_injected_wsl_1_not_even_root_has_a_stage() {
+        let situation = Situation { wsl: Some(1), ..Situation::default() };
+        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
+        let error = Error::new(Errno::EINVAL).context(Step::Clone(flags));
+        let (stage, findings) = user_stage(trouble(error, &situation));
+        assert_eq!(verdict(stage, &findings, Root::Sudo), Verdict::Not);
+    }
+
+    #[test]
+    fn with_an_injected_debian_switch_root_has_stage_05() {
+        let situation = Situation { unprivileged_userns_clone: Some(0), ..Situation::default() };
+        let error = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUSER));
+        let (stage, findings) = user_stage(trouble(error, &situation));
+        let as_root = Verdict::AsRoot("cargo run -p user (as root)".into());
+        assert_eq!(verdict(stage, &findings, Root::NoSudo), as_root);
+    }
+}

@@ -1,0 +1,500 @@
+//! The doctor from outside: each cause is provoked, and the command that it advises is tried.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use common::rootfs;
+use conformance::snapshot::Snapshot;
+use conformance::terminal::Terminal;
+use conformance::{As, Output, Stage, need, probe, skip, tests};
+use help::{Report, before_and_after, sh};
+use nix::errno::Errno;
+use nix::libc;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
+};
+
+mod help;
+
+fn main() -> ExitCode {
+    // Not 8: no cgroups of its own are needed here.
+    let number = 7;
+    let mut tests = tests![
+        &[As::Root, As::User] => [
+            an_ordinary_machine_runs_stages_01_to_07,
+            the_host_is_as_before,
+            a_report_fits_its_page,
+            colour_is_for_a_terminal_alone_and_no_color_is_honoured,
+            user_namespaces_switched_off_can_be_switched_on,
+            a_limit_of_namespaces_is_told_with_the_command_that_shows_it,
+            root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own,
+            a_kind_of_namespace_that_the_kernel_lacks_is_told,
+            a_seccomp_filter_against_user_namespaces_is_told,
+            a_missing_close_range_is_told_with_the_minimum,
+            a_default_root_directory_that_others_can_write_to_can_be_closed,
+            a_default_root_directory_that_is_not_whole_can_be_made_anew,
+            a_root_directory_is_made_where_there_is_none_and_nowhere_else,
+            a_profile_for_apparmor_names_the_programs_of_this_folder,
+            a_snapshot_that_cannot_be_read_is_refused,
+        ],
+        &[As::Root, As::Rootless] => [
+            without_busybox_the_hosts_own_programs_are_told,
+            without_any_programs_a_package_is_told,
+            proc_can_be_mounted,
+        ],
+        &[As::Root] => [
+            a_covered_proc_is_told,
+            root_without_cap_sys_admin_is_told,
+            root_without_cap_net_admin_gets_a_network_of_its_own,
+            a_seccomp_filter_against_mounts_is_told,
+            a_tmp_mounted_noexec_is_told_with_a_place_that_works,
+            a_default_root_directory_of_somebody_else_is_left_alone,
+            two_default_root_directories_of_somebody_else_are_told,
+            a_chroot_is_told,
+            a_host_that_drops_what_it_forwards_can_accept_it,
+        ],
+        &[As::User] => [a_limit_of_processes_is_told, what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
+    ];
+    if std::env::var_os("THROW_AWAY_MACHINE").is_some() {
+        tests.extend(tests![&[As::Root] => [debians_switch_can_be_switched_back]]);
+    }
+    conformance::main(number, env!("CARGO_BIN_EXE_doctor"), tests)
+}
+
+/// The stages that an ordinary test host can run, without a cgroup.
+const ALL_BUT_CGROUPS: [(&str, &str); 7] = [
+    ("01-uts", "ready"),
+    ("02-uts-hostname", "ready"),
+    ("03-pid", "ready"),
+    ("04-mount", "ready"),
+    ("05-user", "ready"),
+    ("06-network", "ready"),
+    ("07-ipc", "ready"),
+];
+
+/// Those of them that make a user namespace.
+const WITH_USER_NAMESPACES: [&str; 3] = ["05-user", "06-network", "07-ipc"];
+
+fn an_ordinary_machine_runs_stages_01_to_07(stage: &Stage) {
+    let report = Report::now(stage);
+    report.assert_states(&ALL_BUT_CGROUPS);
+    assert_eq!(report.code, 0);
+    let (_, way) = report.row("02-uts-hostname");
+    let expected = if stage.who == As::Root { "cargo run" } else { "cargo rootless" };
+    assert!(way.starts_with(&format!("{expected} -p uts-hostname")), "{way}");
+    assert_eq!(report.row("06-network").1, "cargo run -p network");
+}
+
+fn the_host_is_as_before(stage: &Stage) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    Report::now(stage);
+    host.assert_unchanged();
+    assert_eq!(probe::processes(), processes);
+    assert!(!Path::new(rootfs::DEFAULT).exists());
+}
+
+fn a_report_fits_its_page(stage: &Stage) {
+    let report = Report::of(&mut filtered(stage, &without_user_namespaces()));
+    for line in report.text.lines() {
+        // A command is to be copied, and so in one line.
+        assert!(line.len() <= 100 || report.commands().iter().any(|c| line.contains(c)), "{line}");
+    }
+}
+
+fn colour_is_for_a_terminal_alone_and_no_color_is_honoured(stage: &Stage) {
+    assert!(!Report::now(stage).text.contains('\x1b'));
+    Terminal::run(stage, "$0").see("\x1b[32mready\x1b[0m");
+    Terminal::run(stage, "NO_COLOR=1 $0").see("05-user          ready  cargo run -p user");
+}
+
+fn user_namespaces_switched_off_can_be_switched_on(stage: &Stage) {
+    // The limit counts in the user namespace that it is written in, and below.
+    let with = ["unshare", "--user", "--map-root-user", "--mount", "--net"];
+    let provoke = "echo 0 >/proc/sys/user/max_user_namespaces";
+    let (before, after) = before_and_after(stage, &with, provoke);
+    before.assert_states(&[("01-uts", "ready"), ("04-mount", "ready")]);
+    for folder in WITH_USER_NAMESPACES {
+        let title = "User namespaces are switched off";
+        let words = ["ENOSPC", "sudo sysctl user.max_user_namespaces=15000", "gives up: a layer"];
+        before.assert_cause(folder, title, &words);
+    }
+    after.assert_states(&ALL_BUT_CGROUPS);
+    assert_eq!(after.code, 0);
+}
+
+fn a_limit_of_namespaces_is_told_with_the_command_that_shows_it(stage: &Stage) {
+    let script = "echo 0 >/proc/sys/user/max_net_namespaces; \"$0\"; \
+                  echo 1000 >/proc/sys/user/max_net_namespaces; exec \"$0\"";
+    let with = ["--user", "--map-root-user", "--mount", "--net", "sh", "-c", script];
+    let output = Output::of(Command::new("unshare").args(with).arg(&stage.program));
+    let (limited, raised) =
+        output.stdout.split_once("Linux ").unwrap().1.split_once("Linux ").unwrap();
+    let limited = Report { text: limited.into(), code: 0 };
+    limited.assert_states(&ALL_BUT_CGROUPS[..5]);
+    for folder in ["06-network", "07-ipc"] {
+        limited.assert_cause(
+            folder,
+            "A limit of namespaces is reached",
+            &["ENOSPC", "gives up: nothing"],
+        );
+    }
+    let shown = sh(stage, &limited.commands()[0]);
+    assert!(shown.contains("/proc/sys/user/max_net_namespaces:"), "{shown}");
+    Report { text: raised.into(), code: 0 }.assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own(stage: &Stage) {
+    let script = "\"$0\"; exec \"$0\" attempt 3";
+    let with = ["--user", "--map-root-user", "sh", "-c", script];
+    let output = Output::of(Command::new("unshare").args(with).arg(&stage.program));
+    let report = Report { text: output.stdout, code: 0 };
+    report.assert_states(&ALL_BUT_CGROUPS[..5]);
+    assert_eq!(report.row("02-uts-hostname").1, "cargo run -p uts-hostname");
+    assert_eq!(report.row("03-pid").1, "cargo rootless -p pid");
+    assert!(report.text.contains("foreign-namespace"), "{}", report.text);
+}
+
+fn a_kind_of_namespace_that_the_kernel_lacks_is_told(stage: &Stage) {
+    let flag = libc::CLONE_NEWIPC as u64;
+    let masked = SeccompCmpOp::MaskedEq(flag);
+    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, masked, flag).unwrap();
+    let rule = SeccompRule::new(vec![condition]).unwrap();
+    let lacking = [filter(vec![(libc::SYS_clone, vec![rule])], Errno::EINVAL)];
+    let report = Report::of(&mut filtered(stage, &lacking));
+    report.assert_states(&ALL_BUT_CGROUPS[..6]);
+    let title = "The kernel lacks a kind of namespace";
+    report.assert_cause("07-ipc", title, &["CLONE_NEWIPC", "EINVAL", "built without"]);
+}
+
+fn debians_switch_can_be_switched_back(stage: &Stage) {
+    let switch = "/proc/sys/kernel/unprivileged_userns_clone";
+    if fs::write(switch, "0").is_err() {
+        skip("needs a kernel with Debian's switch kernel.unprivileged_userns_clone");
+    }
+    let run = || {
+        let ordinary = ["--reuid=1000", "--regid=1000", "--clear-groups"];
+        Report::of(Command::new("setpriv").args(ordinary).arg(&stage.program))
+    };
+    let report = run();
+    let title = "User namespaces are for root alone";
+    let words = ["EPERM", "sudo sysctl kernel.unprivileged_userns_clone=1", "gives up: a layer"];
+    report.assert_cause("05-user", title, &words);
+    report.assert_cause("01-uts", title, &words);
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+    sh(stage, &report.commands()[0]);
+    run().assert_states(&ALL_BUT_CGROUPS);
+}
+
+type Rules = Vec<(i64, Vec<SeccompRule>)>;
+
+/// Returns a filter that answers the system calls in `rules` with `errno`: seccomp(2).
+fn filter(rules: Rules, errno: Errno) -> BpfProgram {
+    let (allow, refuse) = (SeccompAction::Allow, SeccompAction::Errno(errno as u32));
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules.into_iter().collect(), allow, refuse, arch).unwrap();
+    filter.try_into().unwrap()
+}
+
+/// Returns the filters that Docker has against user namespaces: clone(2) and unshare(2) with the flag, and
+/// clone3(2), whose flags no filter can read.
+fn without_user_namespaces() -> Vec<BpfProgram> {
+    let flag = libc::CLONE_NEWUSER as u64;
+    let masked = SeccompCmpOp::MaskedEq(flag);
+    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, masked, flag).unwrap();
+    let rule = || vec![SeccompRule::new(vec![condition.clone()]).unwrap()];
+    let rules = vec![(libc::SYS_clone, rule()), (libc::SYS_unshare, rule())];
+    vec![filter(rules, Errno::EPERM), filter(vec![(libc::SYS_clone3, vec![])], Errno::ENOSYS)]
+}
+
+/// Returns the doctor, to be started with these filters.
+fn filtered(stage: &Stage, filters: &[BpfProgram]) -> Command {
+    let filters = filters.to_vec();
+    let mut command = stage.command();
+    // SAFETY: all memory is there before the fork, and applying a filter is two system calls.
+    unsafe {
+        command.pre_exec(move || {
+            filters.iter().try_for_each(|filter| {
+                seccompiler::apply_filter(filter).map_err(|_| Errno::last().into())
+            })
+        });
+    }
+    command
+}
+
+fn a_seccomp_filter_against_user_namespaces_is_told(stage: &Stage) {
+    let report = Report::of(&mut filtered(stage, &without_user_namespaces()));
+    let title = "A seccomp filter refuses user namespaces";
+    let words = ["EPERM", "run --security-opt seccomp=unconfined", "gives up: what keeps root"];
+    for folder in WITH_USER_NAMESPACES {
+        report.assert_cause(folder, title, &words);
+    }
+    assert_eq!(report.code, 1);
+    if stage.who == As::User {
+        report.assert_cause("01-uts", title, &words);
+    } else {
+        report.assert_states(&ALL_BUT_CGROUPS[..4]);
+    }
+    // All that the option does is to leave the filter off.
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn a_missing_close_range_is_told_with_the_minimum(stage: &Stage) {
+    let missing = [filter(vec![(libc::SYS_close_range, vec![])], Errno::ENOSYS)];
+    let report = Report::of(&mut filtered(stage, &missing));
+    report.assert_cause("05-user", "The kernel is older than 5.11", &["Linux 5.11 or newer"]);
+    assert_eq!(report.code, 1);
+}
+
+fn a_seccomp_filter_against_mounts_is_told(stage: &Stage) {
+    let mounts = [filter(vec![(libc::SYS_mount, vec![])], Errno::EPERM)];
+    let report = Report::of(&mut filtered(stage, &mounts));
+    report.assert_states(&ALL_BUT_CGROUPS[..2]);
+    for (folder, _) in &ALL_BUT_CGROUPS[2..] {
+        let title = "A seccomp filter refuses a system call";
+        report.assert_cause(folder, title, &["run --security-opt seccomp=unconfined"]);
+    }
+}
+
+fn a_covered_proc_is_told(stage: &Stage) {
+    // As Docker does it. In a user namespace the kernel cannot take such a mount away.
+    sh(stage, "mount --bind /dev/null /proc/interrupts");
+    let report = Report::now(stage);
+    report.assert_states(&ALL_BUT_CGROUPS[..4]);
+    for folder in WITH_USER_NAMESPACES {
+        let words = ["mount /proc: EPERM", "unconfined"];
+        report.assert_cause(folder, "Parts of /proc are covered", &words);
+    }
+    assert_eq!(report.code, 1);
+    // All that the option does is to leave it uncovered.
+    sh(stage, "umount /proc/interrupts");
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+/// Returns the doctor as root without a capability.
+fn without(capability: &str, stage: &Stage) -> Command {
+    let capability = format!("-{capability}");
+    let mut setpriv = Command::new(need("setpriv"));
+    setpriv.args(["--bounding-set", &capability, "--inh-caps", &capability]).arg(&stage.program);
+    setpriv
+}
+
+fn root_without_cap_sys_admin_is_told(stage: &Stage) {
+    let report = Report::of(&mut without("sys_admin", stage));
+    assert_eq!(report.row("01-uts").1, "cargo rootless -p uts");
+    report.assert_states(&ALL_BUT_CGROUPS);
+    // Where there is no other way to it.
+    hide("unshare");
+    let report = Report::of(&mut without("sys_admin", stage));
+    for (folder, _) in &ALL_BUT_CGROUPS[..4] {
+        let words = ["EPERM", "--cap-add SYS_ADMIN", "gives up: what keeps root"];
+        report.assert_cause(folder, "Root without CAP_SYS_ADMIN", &words);
+    }
+    report.assert_states(&ALL_BUT_CGROUPS[4..]);
+    // What the option adds.
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn root_without_cap_net_admin_gets_a_network_of_its_own(stage: &Stage) {
+    let report = Report::of(&mut without("net_admin", stage));
+    report.assert_states(&ALL_BUT_CGROUPS[..5]);
+    report.assert_cause("06-network", "Root without CAP_NET_ADMIN", &["brg0", "unshare --user"]);
+    let command = &report.commands()[0];
+    let (unshare, _) = command.split_once("cargo run -p network").unwrap();
+    let setpriv = "setpriv --bounding-set -net_admin --inh-caps -net_admin";
+    // In the inner user namespace the bounding set is still without it; the capability of its root is not
+    // asked of the outer one.
+    let script = format!("{setpriv} {unshare} \"$0\"");
+    let report = Report::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
+    report.assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn a_default_root_directory_that_others_can_write_to_can_be_closed(stage: &Stage) {
+    let provoke = "\"$0\" root /tmp/busybox; chmod o+w /tmp/busybox";
+    let (before, after) = before_and_after(stage, &["env"], provoke);
+    before.assert_states(&ALL_BUT_CGROUPS[..2]);
+    let title = "Others can write to the root directory";
+    before.assert_cause("05-user", title, &["chmod go-w /tmp/busybox"]);
+    after.assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn a_default_root_directory_that_is_not_whole_can_be_made_anew(stage: &Stage) {
+    let provoke = "\"$0\" root /tmp/busybox; rm /tmp/busybox/bin/sh";
+    let (before, after) = before_and_after(stage, &["env"], provoke);
+    before.assert_cause("03-pid", "The root directory is not whole", &["rm -r /tmp/busybox"]);
+    after.assert_states(&ALL_BUT_CGROUPS);
+    assert!(after.text.contains("Root directory: /tmp/busybox, which the first start makes"));
+}
+
+fn a_root_directory_is_made_where_there_is_none_and_nowhere_else(stage: &Stage) {
+    stage.run(["root", "/tmp/mine"]).ok();
+    assert!(Path::new("/tmp/mine/bin/sh").exists());
+    stage.run(["root", "/tmp/mine"]).refused(&["/tmp/mine", "there already"]);
+    stage.run(["root", "/no/such/mine"]).refused(&["/no/such", "No such file"]);
+}
+
+fn a_tmp_mounted_noexec_is_told_with_a_place_that_works(stage: &Stage) {
+    sh(stage, "mount -o remount,noexec /tmp; mount --bind /tmp/under-test /tmp/under-test");
+    Output::of(Command::new("mount").args(["-o", "remount,bind,exec", "/tmp/under-test"])).ok();
+    let report = Report::now(stage);
+    report.assert_states(&ALL_BUT_CGROUPS[..2]);
+    let title = "The root directory is mounted noexec";
+    report.assert_cause("03-pid", title, &["cargo doctor root ~/busybox", "--rootfs ~/busybox"]);
+    let command = &report.commands()[0];
+    let (make, _) = command.split_once(" && cargo run -p pid").unwrap();
+    let make = make.replace("cargo doctor", "\"$0\"");
+    // A home that ends with this test.
+    sh(stage, &format!("mount -t tmpfs home /mnt; HOME=/mnt; {make}"));
+    assert_eq!(sh(stage, "chroot /mnt/busybox /bin/sh -c 'echo works'"), "works\n");
+}
+
+/// An ordinary user who is not the caller.
+const SOMEBODY: u32 = 4711;
+
+fn make_theirs(path: &str) {
+    fs::create_dir(path).unwrap();
+    std::os::unix::fs::chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+}
+
+fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
+    make_theirs(rootfs::DEFAULT);
+    let report = Report::now(stage);
+    report.assert_states(&ALL_BUT_CGROUPS);
+    assert!(!Path::new("/tmp/busybox-0").exists());
+    assert!(report.text.contains("Root directory: /tmp/busybox-0"), "{}", report.text);
+}
+
+fn two_default_root_directories_of_somebody_else_are_told(stage: &Stage) {
+    make_theirs(rootfs::DEFAULT);
+    make_theirs("/tmp/busybox-0");
+    let report = Report::now(stage);
+    let title = "The root directory is another user's";
+    report.assert_cause("03-pid", title, &["/tmp/busybox-0", "cargo doctor root ~/busybox"]);
+}
+
+/// Where a host may have a program.
+const DIRECTORIES: [&str; 6] =
+    ["/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// Hides a program of the host behind a file that nobody can execute.
+fn hide(program: &str) {
+    for file in DIRECTORIES.map(|directory| Path::new(directory).join(program)) {
+        if file.exists() {
+            Output::of(Command::new("mount").arg("--bind").arg("/dev/null").arg(file)).ok();
+        }
+    }
+}
+
+fn a_limit_of_processes_is_told(stage: &Stage) {
+    let mut limited = Command::new(need("prlimit"));
+    let report = Report::of(limited.arg("--nproc=1:1").arg(&stage.program));
+    for (folder, _) in ALL_BUT_CGROUPS {
+        report.assert_cause(folder, "The limit of processes is reached", &["ulimit -u"]);
+    }
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn without_busybox_the_hosts_own_programs_are_told(stage: &Stage) {
+    hide("busybox");
+    let report = Report::now(stage);
+    report.assert_states(&ALL_BUT_CGROUPS[..5]);
+    assert!(report.text.contains("your own programs (there is no busybox)"), "{}", report.text);
+}
+
+fn without_any_programs_a_package_is_told(stage: &Stage) {
+    hide("busybox");
+    hide("ps");
+    let report = Report::now(stage);
+    report.assert_states(&ALL_BUT_CGROUPS[..2]);
+    report.assert_cause("03-pid", "No programs for a root directory", &["ps", "busybox"]);
+    // What the package brings.
+    for file in DIRECTORIES.map(|directory| Path::new(directory).join("ps")) {
+        let _ = nix::mount::umount(&file);
+    }
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS[..5]);
+}
+
+fn proc_can_be_mounted(stage: &Stage) {
+    sh(stage, "mount -t tmpfs none /proc");
+    let line =
+        stage.run([""; 0]).refused(&["mount -t proc proc /proc", "cargo doctor", "#no-proc"]);
+    // In the user namespace of another PID namespace a new one is refused.
+    if stage.who == As::Root {
+        sh(stage, &conformance::advised(&line)[0]);
+        Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+    }
+}
+
+fn a_chroot_is_told(stage: &Stage) {
+    stage.run(["root", "/tmp/root"]).ok();
+    rootfs::install(&stage.program, Path::new("/tmp/root"), "doctor").unwrap();
+    sh(stage, "mount -t proc proc /tmp/root/proc");
+    let report = Report::of(Command::new("chroot").args(["/tmp/root", "/bin/doctor"]));
+    report.assert_states(&ALL_BUT_CGROUPS[..2]);
+    report.assert_cause("03-pid", "Started after a chroot", &["EINVAL", "chroot(2)"]);
+    report.assert_cause("05-user", "User namespaces are refused", &["EPERM", "chroot(2)"]);
+    // Outside of it is where these tests run.
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn a_host_that_drops_what_it_forwards_can_accept_it(stage: &Stage) {
+    need("iptables");
+    if fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1").is_err() {
+        skip("needs the kernel module br_netfilter");
+    }
+    let (before, after) = before_and_after(stage, &["env"], "iptables -P FORWARD DROP");
+    before.assert_states(&ALL_BUT_CGROUPS);
+    let title = "Packets between containers are dropped";
+    before.assert_cause("06-network", title, &["sudo iptables -I FORWARD", "gives up: nothing"]);
+    assert_eq!(after.row("06-network").1, "cargo run -p network");
+}
+
+fn a_profile_for_apparmor_names_the_programs_of_this_folder(stage: &Stage) {
+    let profile = stage.run(["apparmor"]).ok();
+    for word in ["\"/tmp/under-test/*\"", "userns,", "abi <abi/4.0>"] {
+        assert!(profile.contains(word), "{word}: {profile}");
+    }
+    // Where Cargo has built it, the tests and the workshop are not far.
+    fs::create_dir_all("/tmp/folder/target/debug").unwrap();
+    fs::copy(&stage.program, "/tmp/folder/target/debug/doctor").unwrap();
+    let profile = Output::of(Command::new("/tmp/folder/target/debug/doctor").arg("apparmor")).ok();
+    assert!(profile.contains("\"/tmp/folder/{,workshop/}target/debug/{,deps/}*\""), "{profile}");
+    if Path::new("/etc/apparmor.d/abi/4.0").exists() && Path::new("/sbin/apparmor_parser").exists()
+    {
+        let check = "\"$0\" apparmor | /sbin/apparmor_parser --skip-kernel-load --skip-cache";
+        sh(stage, check);
+    }
+}
+
+fn a_snapshot_that_cannot_be_read_is_refused(stage: &Stage) {
+    stage.run(["compare", "/tmp/missing"]).refused(&["/tmp/missing", "No such file"]);
+    fs::write("/tmp/file", "{}").unwrap();
+    stage.run(["compare", "/tmp/file"]).refused(&["/tmp/file", "no snapshot"]);
+    stage.run(["snapshot", "/no/such/file"]).refused(&["/no/such/file", "No such file"]);
+    assert_eq!(stage.run(["compare"]).code, 2);
+}
+
+fn what_an_ordinary_user_cannot_read_is_named(stage: &Stage) {
+    let output = stage.run(["snapshot", "/tmp/file"]);
+    assert_eq!(output.stderr, "not readable, and so not compared: nft rules\n");
+}
+
+fn the_readme_shows_a_table(stage: &Stage) {
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split_once("$ cargo doctor\n").unwrap().1.split_once("```").unwrap().0;
+    // With sudo, wherever this runs.
+    fs::create_dir("/tmp/bin").unwrap();
+    fs::write("/tmp/bin/sudo", "").unwrap();
+    let path = format!("{}:/tmp/bin", std::env::var("PATH").unwrap());
+    let report = Report::of(stage.command().env("PATH", path));
+    let rows = shown.lines().filter(|line| line.starts_with('0'));
+    // Whether stage 08 runs depends on the cgroup that this test was started in.
+    let rows: Vec<_> =
+        rows.filter(|row| !row.starts_with("08") || report.text.contains("sudo  ")).collect();
+    assert!(rows.len() >= 7, "{rows:?}");
+    for row in rows {
+        assert!(report.text.lines().any(|line| line == row), "{row:?} is not in {}", report.text);
+    }
+}
