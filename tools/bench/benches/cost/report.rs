@@ -142,7 +142,7 @@ impl Report {
             group = &row.group;
             table.add_row(cells);
         }
-        table.load_style(presets::ASCII_MARKDOWN);
+        table.load_preset(presets::ASCII_MARKDOWN);
         for column in table.column_iter_mut().skip(3) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -208,7 +208,7 @@ impl Report {
     /// What the ratios are to be, and are.
     fn ratios(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN);
+        table.load_preset(presets::ASCII_MARKDOWN);
         table.set_header(["what", "build", "of medians", "of minima", "at most"]);
         let mut add = |what: &str, build: &str, ratios: Option<[f64; 2]>, bound: f64| {
             if let Some(ratios) = ratios {
