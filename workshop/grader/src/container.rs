@@ -1,0 +1,171 @@
+//! A learner's function in a process of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use anyhow::Result;
+use common::reexec;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpid, pause, read, write};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use testbed::{cgroup, probe};
+
+use crate::host::Host;
+
+/// Seconds that a learner's function may take.
+const PATIENCE: u16 = 10;
+
+/// What a function in another process can return.
+pub trait Value: Serialize + DeserializeOwned {}
+impl<T: Serialize + DeserializeOwned> Value for T {}
+
+/// The child of [`Host::park`]: runs the function when it is told to, and tells what it has returned.
+pub(crate) fn learn<T: Value>(
+    function: impl FnOnce() -> Result<T>,
+    hold: OwnedFd,
+    report: OwnedFd,
+) -> ! {
+    let this = getpid();
+    // End of file: the test has ended.
+    if read(&hold, &mut [0]) != Ok(1) {
+        process::exit(1);
+    }
+    let result = panic::catch_unwind(AssertUnwindSafe(function));
+    if getpid() != this {
+        // A child of the function, which so has returned twice.
+        process::exit(0);
+    }
+    let Ok(result) = result else { process::exit(101) };
+    let result = result.map_err(|error| format!("{error:#}"));
+    let mut line = serde_json::to_string(&result).expect("a value");
+    line.push('\n');
+    let _ = File::from(report).write_all(line.as_bytes());
+    loop {
+        pause();
+    }
+}
+
+/// A process of the host. Dropped, it is killed.
+pub(crate) struct Process {
+    pid: Pid,
+    /// The host's, where it may be frozen.
+    cgroup: Option<PathBuf>,
+}
+
+impl Process {
+    pub(crate) fn new(pid: Pid, cgroup: Option<PathBuf>) -> Process {
+        Process { pid, cgroup }
+    }
+
+    /// Whether its freezer is one of these.
+    fn is_below(&self, cgroup: &Path) -> bool {
+        let own = cgroup::of_controller(self.pid, "freezer");
+        own.is_some_and(|own| own.starts_with(cgroup))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if it is gone, which is what they are for.
+        let _ = kill(self.pid, Signal::SIGKILL);
+        if let Some(cgroup) = self.cgroup.as_deref().filter(|cgroup| self.is_below(cgroup)) {
+            cgroup::thaw(cgroup);
+        }
+        let _ = reexec::wait_for(Some(self.pid));
+    }
+}
+
+/// A process that waits before the learner's function.
+pub struct Parked<'a, T> {
+    host: &'a Host,
+    process: Process,
+    release: OwnedFd,
+    outcome: OwnedFd,
+    value: PhantomData<T>,
+}
+
+impl<'a, T: Value> Parked<'a, T> {
+    pub(crate) fn new(
+        host: &'a Host,
+        process: Process,
+        release: OwnedFd,
+        outcome: OwnedFd,
+    ) -> Parked<'a, T> {
+        Parked { host, process, release, outcome, value: PhantomData }
+    }
+
+    /// Its process id, as the host sees it.
+    pub fn pid(&self) -> Pid {
+        self.process.pid
+    }
+
+    /// Lets the function begin, and returns when it has returned.
+    ///
+    /// # Panics
+    ///
+    /// As [`Host::start`].
+    #[track_caller]
+    pub fn release(self) -> Container<T> {
+        let _ = write(&self.release, &[1]);
+        let ready = {
+            let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
+            poll(&mut outcome, PollTimeout::from(PATIENCE * 1000)).expect("poll")
+        };
+        if ready == 0 {
+            self.host.fail(&format!("Your function has not returned in {PATIENCE} seconds."));
+        }
+        let mut line = String::new();
+        BufReader::new(File::from(self.outcome)).read_line(&mut line).expect("a line");
+        if line.is_empty() {
+            self.host.fail("Your function has ended its process instead of returning.");
+        }
+        match serde_json::from_str::<Result<T, String>>(&line).expect("a value of this type") {
+            Ok(value) => Container { process: self.process, value },
+            Err(error) => self.host.fail(&format!("Your function has returned an error: {error}")),
+        }
+    }
+}
+
+/// A process in which a learner's function has returned.
+pub struct Container<T> {
+    process: Process,
+    /// What the function has returned.
+    pub value: T,
+}
+
+impl<T> Container<T> {
+    /// Its process id, as the host sees it.
+    pub fn pid(&self) -> Pid {
+        self.process.pid
+    }
+
+    /// Returns the identity of one of its namespaces, as in `uts:[4026531838]`. The kinds are the names in
+    /// /proc/PID/ns: namespaces(7).
+    #[track_caller]
+    pub fn namespace(&self, kind: &str) -> String {
+        probe::namespace(self.pid(), kind).display().to_string()
+    }
+
+    /// Reads a file of its directory in /proc, such as `mounts`; nothing when it has ended.
+    pub fn read(&self, file: &str) -> String {
+        probe::read(self.pid(), file)
+    }
+
+    /// Opens a file of its directory in /proc, such as `ns/uts`.
+    #[track_caller]
+    pub fn open(&self, file: &str) -> File {
+        File::open(format!("/proc/{}/{file}", self.pid())).expect("the process is there")
+    }
+
+    /// Returns its children, which the function has started.
+    pub fn children(&self) -> Vec<Pid> {
+        probe::children(self.pid())
+    }
+}

@@ -1,0 +1,52 @@
+//! A comparison of what the kernel shows with what it should show.
+
+use std::fmt::Display;
+
+use crate::host::Host;
+
+/// What the kernel shows, to be compared with what it should show.
+pub struct Shows<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) what: String,
+    pub(crate) value: String,
+}
+
+impl Shows<'_> {
+    /// Fails where it is not this value.
+    #[track_caller]
+    pub fn should_be(&self, value: impl Display) {
+        self.judge(self.value == value.to_string(), "", &value);
+    }
+
+    /// Fails where it is this value.
+    #[track_caller]
+    pub fn should_not_be(&self, value: impl Display) {
+        self.judge(self.value != value.to_string(), "not ", &value);
+    }
+
+    /// Fails where this is no part of the value.
+    #[track_caller]
+    pub fn should_have(&self, part: impl Display) {
+        self.judge(self.value.contains(&part.to_string()), "something with ", &part);
+    }
+
+    /// Fails where this is a part of the value.
+    #[track_caller]
+    pub fn should_not_have(&self, part: impl Display) {
+        self.judge(!self.value.contains(&part.to_string()), "nothing with ", &part);
+    }
+
+    #[track_caller]
+    fn judge(&self, right: bool, relation: &str, value: &dyn Display) {
+        if right {
+            return;
+        }
+        let indented = |text: &str| text.trim_end().replace('\n', "\n                    ");
+        self.host.fail(&format!(
+            "Wrong: {}.\n  the kernel shows  {}\n  it should show    {relation}{}",
+            self.what,
+            indented(&self.value),
+            indented(&value.to_string())
+        ));
+    }
+}
