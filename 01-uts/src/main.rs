@@ -37,5 +37,7 @@ fn ns_run(args: &Args) -> Result<ExitCode> {
         .option("-c", args.command.as_ref())
         .args(&args.shell_args)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
-        .run()
+        .create()?
+        .start()?
+        .wait()
 }

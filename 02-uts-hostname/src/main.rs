@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(_: &Args) -> Result<ExitCode> {
-    reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).run()
+    let container = reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).create()?;
+    container.start()?.wait()
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
@@ -49,5 +50,10 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
 
 /// Runs the shell.
 fn ns_run(args: &Args) -> Result<ExitCode> {
-    Command::new(&args.nsshell).option("-c", args.command.as_ref()).args(&args.shell_args).run()
+    Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
+        .args(&args.shell_args)
+        .create()?
+        .start()?
+        .wait()
 }

@@ -43,14 +43,14 @@ fn main() -> ExitCode {
 
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    reexec::command("ns_init")
+    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
-        .current_dir(rootfs::prepare(&args.rootfs, &["proc"])?)
-        .env_keep(&["TERM"])
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", "/root")
-        .run()
+        .current_dir(rootfs)
+        .container_env()
+        .create()?;
+    container.start()?.wait()
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
@@ -88,8 +88,8 @@ fn ns_run(args: &Args) -> Result<ExitCode> {
     let shell = Command::new(&args.nsshell)
         .option("-c", args.command.as_ref())
         .args(&args.shell_args)
-        .start()?
-        .release()?;
+        .create()?
+        .start()?;
     // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
     // and when it ends, the kernel kills all that are left: pid_namespaces(7).
     loop {

@@ -12,10 +12,10 @@ use anyhow::{Context, Result, ensure};
 use cgroups_rs::fs::MaxValue;
 use clap::Parser;
 use common::check::{check, init_logging, warn};
-use common::reexec::{self, Command, IdMap, Parked, Running, Step};
+use common::reexec::{self, Command, Created, IdMap, Running};
 use common::rootfs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::CloneFlags;
 use nix::unistd::{Pid, chdir, getgid, getpid, getuid, pivot_root, sethostname};
 
 use cable::{Cable, Reservation};
@@ -62,10 +62,10 @@ fn main() -> ExitCode {
 
 /// Starts [`ns_init`] in its new namespaces, with a cable to the host's bridge and a limit of processes.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs, &["proc", "temp", "dev"])?;
+    let rootfs = rootfs::prepare(&args.rootfs)?;
     let reservation = reserve(args)?;
     let address = reservation.as_ref().map(|reservation| reservation.address.to_string());
-    let parked = reexec::command("ns_init")
+    let container = reexec::command("ns_init")
         // This is how the address reaches configure_network.
         .option("--address", address.filter(|_| args.address.is_none()))
         .cloneflag(CloneFlags::CLONE_NEWNS)
@@ -74,15 +74,13 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .cloneflag(CloneFlags::CLONE_NEWIPC)
         .cloneflag(CloneFlags::CLONE_NEWNET)
         .cloneflag(CloneFlags::CLONE_NEWUSER)
-        .uid_mappings(&[IdMap { container_id: 0, host_id: getuid().as_raw(), size: 1 }])
-        .gid_mappings(&[IdMap { container_id: 0, host_id: getgid().as_raw(), size: 1 }])
+        .uid_mappings(&[IdMap::one(0, getuid())])
+        .gid_mappings(&[IdMap::one(0, getgid())])
         .current_dir(rootfs)
-        .env_keep(&["TERM"])
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", "/root")
-        .start()?;
-    let limit = limit(args, parked.pid())?;
-    let status = run_connected(args, reservation, parked);
+        .container_env()
+        .create()?;
+    let limit = limit(args, container.pid())?;
+    let status = run_connected(args, reservation, container);
     limit.remove()?;
     status
 }
@@ -96,10 +94,10 @@ fn limit(args: &Args, container: Pid) -> Result<Limit> {
 fn run_connected(
     args: &Args,
     reservation: Option<Reservation>,
-    parked: Parked,
+    container: Created,
 ) -> Result<ExitCode> {
-    let cable = connect(args, reservation, parked.pid())?;
-    let status = parked.release().and_then(Running::wait);
+    let cable = connect(args, reservation, container.pid())?;
+    let status = container.start().and_then(Running::wait);
     // An ordinary user's bridge ends with this process, and all cables with it.
     if let Some(cable) = cable.filter(|_| getuid().is_root()) {
         cable.remove()?;
@@ -125,15 +123,11 @@ fn enter_network() -> Result<()> {
     log::info!(
         "not root: the bridge is not on the host, but in a network namespace of this container"
     );
-    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .context(Step::Clone(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET))?;
+    let (uid, gid) = (getuid(), getgid());
+    reexec::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
     // Each id on itself, so that the container's map is still of the ids that the caller has on the host.
-    reexec::write_id_maps(
-        getpid(),
-        &[IdMap { container_id: uid, host_id: uid, size: 1 }],
-        &[IdMap { container_id: gid, host_id: gid, size: 1 }],
-    )
+    let maps = (IdMap::one(uid.as_raw(), uid), IdMap::one(gid.as_raw(), gid));
+    reexec::write_id_maps(getpid(), &[maps.0], &[maps.1])
 }
 
 /// Connects the network namespace of the process `container`, which waits in it, with the host's.
@@ -153,7 +147,7 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
     configure_network(args)?;
     // Its root is the cgroup that this process is in now: cgroup_namespaces(7).
-    unshare(CloneFlags::CLONE_NEWCGROUP).context(Step::Clone(CloneFlags::CLONE_NEWCGROUP))?;
+    reexec::unshare(CloneFlags::CLONE_NEWCGROUP)?;
     // ns_start has checked this directory, and has started this process in it.
     let rootfs = env::current_dir().context("find the root directory")?;
     mount_root(&rootfs)?;
@@ -223,8 +217,8 @@ fn ns_run(args: &Args) -> Result<ExitCode> {
     let shell = Command::new(&args.nsshell)
         .option("-c", args.command.as_ref())
         .args(&args.shell_args)
-        .start()?
-        .release()?;
+        .create()?
+        .start()?;
     // This is process 1. Whose parent ends becomes its child, and stays a zombie until it is waited for;
     // and when it ends, the kernel kills all that are left: pid_namespaces(7).
     loop {

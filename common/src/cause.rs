@@ -367,6 +367,21 @@ const CAUSES: &[Cause] = &[
         root_helps: true,
     },
     Cause {
+        id: "foreign-proc",
+        title: "/proc shows another PID namespace",
+        is: |failure, _| matches!(failure.failed, Failed::Step(Step::OwnProc)),
+        explanation: |_, _| {
+            "/proc shows another PID namespace, where this number is another process's, as after `unshare \
+             --pid` without --mount-proc; with a /proc of this one"
+                .into()
+        },
+        remedies: |_, situation| {
+            let command = format!("unshare --mount-proc cargo run -p {}", situation.package);
+            vec![remedy(command, NOTHING)]
+        },
+        root_helps: false,
+    },
+    Cause {
         id: "covered-proc",
         title: "Parts of /proc are covered",
         is: |failure, situation| {
@@ -877,6 +892,12 @@ mod tests {
         let situation = Situation { proc_covered: true, ..namespace_root() };
         let error = Err::<(), _>(Errno::EPERM).context("mount /proc").unwrap_err();
         assert_advice(error, &situation, &["systempaths=unconfined"]);
+    }
+
+    #[test]
+    fn a_proc_of_another_pid_namespace_is_replaced_by_one_of_its_own() {
+        let error = Error::new(Errno::ESRCH).context(Step::OwnProc);
+        assert_advice(error, &namespace_root(), &["unshare --mount-proc cargo run -p pid"]);
     }
 
     #[test]

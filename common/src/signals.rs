@@ -87,12 +87,6 @@ pub(crate) fn hold() -> Result<Held> {
     Ok(Held)
 }
 
-/// Whether this process has been started with the signals held back, as [`restore_in_child`] leaves them to
-/// a program of ours, and hardly anything else does.
-pub(crate) fn are_held() -> bool {
-    SigSet::thread_get_mask().is_ok_and(|mask| ENDINGS.iter().all(|signal| mask.contains(*signal)))
-}
-
 /// Lets the signals end `child`, with the signal `ending`.
 pub(crate) fn watch(child: Pid, ending: Signal) -> Result<()> {
     CHILD.store(child.as_raw(), Ordering::Relaxed);

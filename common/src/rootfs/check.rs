@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::contents::BIN;
+use super::contents::{BIN, MOUNT_POINTS};
 use super::trust::{OVERFLOW_UID, is_trusted, is_writable_by_others};
 use crate::cause::Known;
 use crate::situation::in_first_user_namespace;
 
-pub(super) fn checked(rootfs: &Path, is_default: bool, mount_points: &[&str]) -> Result<PathBuf> {
+pub(super) fn checked(rootfs: &Path, is_default: bool) -> Result<PathBuf> {
     let said = format!("root directory {}", rootfs.display());
     let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
     // Not of what a link leads to. There is none now; one that comes to be is not to be followed.
@@ -23,7 +23,7 @@ pub(super) fn checked(rootfs: &Path, is_default: bool, mount_points: &[&str]) ->
     // A mount on a link would be one on the host.
     let is_directory =
         |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    let mount_points = mount_points.iter().map(|mount_point| rootfs.join(mount_point));
+    let mount_points = MOUNT_POINTS.iter().map(|mount_point| rootfs.join(mount_point));
     let missing: Vec<_> = mount_points.filter(|directory| !is_directory(directory)).collect();
     let whole = missing.is_empty() && (!is_default || rootfs.join(BIN).join("sh").exists());
     let not_whole = |what: &str| Known::new("root-not-whole", format!("{said}: {what}"));

@@ -12,6 +12,9 @@ use super::libraries::{self, Needs};
 /// Where the programs are, from the root directory.
 pub(super) const BIN: &str = "bin";
 
+/// The directories that stages mount something on.
+pub(super) const MOUNT_POINTS: [&str; 3] = ["proc", "temp", "dev"];
+
 /// The directories of a root directory. `proc`, `dev` and `temp` are mount points.
 pub(super) const DIRECTORIES: [&str; 11] =
     [BIN, "dev", "etc", "home", "proc", "root", "sys", "temp", "tmp", "usr", "var"];

@@ -30,17 +30,16 @@ pub const DEFAULT: &str = "/tmp/busybox";
 /// To be called before the clone: inside a user namespace all owners but the mapped ones look alike.
 ///
 /// - `rootfs`: the directory that the reader has asked for.
-/// - `mount_points`: directories that the stage will mount on, relative to it.
 ///
 /// # Errors
 ///
 /// One line that names the directory and says what is wrong with it: it is missing, no directory, lacks a
 /// mount point, is mounted noexec; or another user owns it or can write to it, and could have planted what
 /// is about to be executed.
-pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
+pub fn prepare(rootfs: &Path) -> Result<PathBuf> {
     let is_default = rootfs == Path::new(DEFAULT);
     let rootfs = if is_default { default_rootfs()? } else { rootfs.to_owned() };
-    check::checked(&rootfs, is_default, mount_points)
+    check::checked(&rootfs, is_default)
 }
 
 /// Returns the default root directory that [`prepare`] would take, checked, and whether it is there. When it is
@@ -49,7 +48,7 @@ pub fn prepare(rootfs: &Path, mount_points: &[&str]) -> Result<PathBuf> {
 /// # Errors
 ///
 /// Those of [`prepare`].
-pub fn look(mount_points: &[&str]) -> Result<(PathBuf, bool)> {
+pub fn look() -> Result<(PathBuf, bool)> {
     let candidates = default_candidates();
     let theirs = |path: &&PathBuf| {
         path.symlink_metadata().is_ok_and(|metadata| !trust::is_trusted(metadata.uid()))
@@ -58,7 +57,7 @@ pub fn look(mount_points: &[&str]) -> Result<(PathBuf, bool)> {
         return Err(all_taken(&candidates[1]));
     };
     if candidate.symlink_metadata().is_ok() {
-        return Ok((check::checked(candidate, true, mount_points)?, true));
+        return Ok((check::checked(candidate, true)?, true));
     }
     check::ensure_executable(candidate.parent().unwrap_or(Path::new("/")))?;
     tools::of_this_host()?;

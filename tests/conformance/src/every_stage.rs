@@ -5,13 +5,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::libc;
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::{Pid, getpid};
 
 use common::rootfs;
@@ -59,6 +62,7 @@ pub fn tests(stage: u8) -> Vec<Test> {
         control_z_stops_a_program_without_job_control,
         the_terminal_is_dev_tty,
     ]];
+    tests.extend(tests![&[As::Root] => [id_maps_are_never_written_to_a_stranger]]);
     if stage < 5 {
         tests.extend(tests![&[As::User] => [an_ordinary_user_is_told_what_to_type]]);
     }
@@ -169,6 +173,38 @@ fn a_program_that_poses_as_ns_init_starts_at_the_start(stage: &Stage) {
     let output =
         Output::of(stage.command().arg0("ns_init").args(["-c", "readlink /proc/self/ns/uts"]));
     assert_ne!(Path::new(output.ok().trim()), probe::namespace(getpid(), "uts"));
+    // Neither does a caller with signals blocked, or with a socket of its own as descriptor 3.
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    ours.send(b"ns_init").unwrap();
+    let theirs = theirs.as_raw_fd();
+    let mut command = stage.command();
+    command.arg0("ns_init").args(["-c", "readlink /proc/self/ns/uts"]);
+    // SAFETY: both calls are async-signal-safe.
+    unsafe {
+        command.pre_exec(move || {
+            SigSet::all().thread_block()?;
+            Errno::result(libc::dup2(theirs, 3)).map(drop).map_err(Into::into)
+        });
+    }
+    let output = Output::of(&mut command);
+    assert_ne!(Path::new(output.ok().trim()), probe::namespace(getpid(), "uts"));
+    host.assert_unchanged();
+}
+
+fn id_maps_are_never_written_to_a_stranger(stage: &Stage) {
+    let host = Snapshot::take();
+    // In a new PID namespace, /proc/PID of the old one is another process, if it is any.
+    let started = |options: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork"]).args(options).arg(&stage.program);
+        Output::of(command.args(["-c", "echo it runs"]))
+    };
+    if stage.number < 5 {
+        assert_eq!(started(&[]).ok(), "it runs\n", "there are no maps");
+    } else {
+        started(&[]).refused(&["find this process in /proc", "`unshare --mount-proc cargo run"]);
+    }
+    assert_eq!(started(&["--mount-proc"]).ok(), "it runs\n");
     host.assert_unchanged();
 }
 

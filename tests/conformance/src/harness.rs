@@ -96,7 +96,7 @@ pub fn main(stage: u8, program: &str, tests: Vec<Test>) -> ExitCode {
     ];
     // Those that are may find signals held back for what they are to start.
     SigSet::empty().thread_set_mask().expect("an empty set is a good one");
-    let name = env::args().next().unwrap_or_default();
+    let name = reexec::entry_point().or_else(|| env::args().next()).unwrap_or_default();
     let life = lives.iter().find(|(known, _)| *known == name);
     check(life.map_or(run_all as reexec::Entrypoint<Suite>, |(_, life)| *life)(&suite))
 }
@@ -207,9 +207,9 @@ fn enclose(suite: &Suite) -> Result<ExitCode> {
     let cgroup = cgroup::Own::make("pids", owner).unwrap_or_else(|error| {
         skip(&format!("needs a cgroup to make others in ({error:#}): sudo tests/as-user COMMAND"))
     });
-    let outer = command.env(cgroup::VARIABLE, &cgroup.directory).start()?;
+    let outer = command.env(cgroup::VARIABLE, &cgroup.directory).create()?;
     let moved = cgroup.enter(outer.pid());
-    let status = moved.and_then(|()| outer.release()?.wait());
+    let status = moved.and_then(|()| outer.start()?.wait());
     cgroup.remove()?;
     status
 }

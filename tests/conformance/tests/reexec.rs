@@ -12,10 +12,10 @@ use nix::unistd::{Pid, getegid, geteuid, getpid};
 
 fn main() -> ExitCode {
     let tests = tests![&[As::Root, As::User] => [
-        a_parked_child_has_its_namespaces_and_waits,
-        a_parked_child_that_is_dropped_is_gone,
-        a_parked_child_that_is_killed_ends_as_one_that_runs,
-        a_sigterm_between_start_and_release_is_not_lost,
+        a_created_child_has_its_namespaces_and_waits,
+        a_created_child_that_is_dropped_is_gone,
+        a_created_child_that_is_killed_ends_as_one_that_runs,
+        a_sigterm_between_create_and_start_is_not_lost,
         without_maps_a_program_has_no_capabilities,
         with_maps_a_program_has_all_capabilities,
         several_ranges_can_be_mapped_where_the_caller_may,
@@ -35,7 +35,7 @@ fn sleep() -> Command {
 }
 
 fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
-    [IdMap { container_id, host_id, size: 1 }]
+    [IdMap::one(container_id, host_id)]
 }
 
 /// Effective capabilities of a process, as a number.
@@ -43,46 +43,46 @@ fn capabilities(pid: Pid) -> u64 {
     u64::from_str_radix(&probe::status(pid, "CapEff"), 16).expect("a hexadecimal number")
 }
 
-fn a_parked_child_has_its_namespaces_and_waits(_: &Stage) {
+fn a_created_child_has_its_namespaces_and_waits(_: &Stage) {
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS;
-    let parked = sleep().cloneflag(flags).start().unwrap();
-    let pid = parked.pid();
+    let created = sleep().cloneflag(flags).create().unwrap();
+    let pid = created.pid();
     assert_ne!(probe::namespace(pid, "uts"), probe::namespace(getpid(), "uts"));
     assert_eq!(probe::namespace(pid, "ipc"), probe::namespace(getpid(), "ipc"));
     let this = fs::read_link("/proc/self/exe").unwrap();
     assert_eq!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), this, "no execve yet");
-    let running = parked.release().unwrap();
+    let running = created.start().unwrap();
     assert_eq!(running.pid(), pid);
     assert_ne!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), this);
     kill(pid, Signal::SIGKILL).unwrap();
     running.wait().unwrap();
 }
 
-fn a_parked_child_that_is_dropped_is_gone(_: &Stage) {
-    drop(sleep().start().unwrap());
+fn a_created_child_that_is_dropped_is_gone(_: &Stage) {
+    drop(sleep().create().unwrap());
     assert_eq!(probe::children(getpid()), []);
 }
 
-fn a_parked_child_that_is_killed_ends_as_one_that_runs(_: &Stage) {
-    let parked = sleep().start().unwrap();
-    kill(parked.pid(), Signal::SIGKILL).unwrap();
-    eventually("it is a zombie", || probe::status(parked.pid(), "State").starts_with('Z'));
-    let code = parked.release().unwrap().wait().unwrap();
+fn a_created_child_that_is_killed_ends_as_one_that_runs(_: &Stage) {
+    let created = sleep().create().unwrap();
+    kill(created.pid(), Signal::SIGKILL).unwrap();
+    eventually("it is a zombie", || probe::status(created.pid(), "State").starts_with('Z'));
+    let code = created.start().unwrap().wait().unwrap();
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(137)));
 }
 
-fn a_sigterm_between_start_and_release_is_not_lost(_: &Stage) {
-    let parked = sleep().start().unwrap();
+fn a_sigterm_between_create_and_start_is_not_lost(_: &Stage) {
+    let created = sleep().create().unwrap();
     kill(getpid(), Signal::SIGTERM).unwrap();
-    let code = parked.release().unwrap().wait().unwrap();
+    let code = created.start().unwrap().wait().unwrap();
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(137)));
 }
 
 fn without_maps_a_program_has_no_capabilities(_: &Stage) {
-    let parked = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).start().unwrap();
-    let pid = parked.pid();
+    let created = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).create().unwrap();
+    let pid = created.pid();
     assert_ne!(capabilities(pid), 0, "clone gives all of them");
-    let running = parked.release().unwrap();
+    let running = created.start().unwrap();
     assert_eq!(capabilities(pid), 0, "and execve takes them from who is not root: the article's $");
     kill(pid, Signal::SIGKILL).unwrap();
     running.wait().unwrap();
@@ -93,9 +93,9 @@ fn with_maps_a_program_has_all_capabilities(_: &Stage) {
         .cloneflag(CloneFlags::CLONE_NEWUSER)
         .uid_mappings(&one_id(0, geteuid().as_raw()))
         .gid_mappings(&one_id(0, getegid().as_raw()))
-        .start()
+        .create()
         .unwrap()
-        .release()
+        .start()
         .unwrap();
     assert_ne!(capabilities(running.pid()), 0);
     kill(running.pid(), Signal::SIGKILL).unwrap();
@@ -113,8 +113,8 @@ fn several_ranges_can_be_mapped_where_the_caller_may(stage: &Stage) {
         return a_map_that_is_not_allowed_is_an_error_and_leaves_no_child(stage);
     }
     let command = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).uid_mappings(&TWO_RANGES);
-    let parked = command.start().unwrap();
-    let map = probe::read(parked.pid(), "uid_map");
+    let created = command.create().unwrap();
+    let map = probe::read(created.pid(), "uid_map");
     let map: Vec<_> = map.split_whitespace().collect();
     assert_eq!(map, ["0", "100000", "10", "10", "200000", "20"]);
 }
@@ -124,11 +124,11 @@ fn a_map_that_is_not_allowed_is_an_error_and_leaves_no_child(stage: &Stage) {
     // Nobody may map an id twice.
     ranges[1].container_id = 0;
     let command = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).uid_mappings(&ranges);
-    let error = format!("{:#}", command.start().unwrap_err());
+    let error = format!("{:#}", command.create().unwrap_err());
     assert!(error.contains("uid_map") && error.contains("100000"), "{error}");
     if stage.who == As::User {
         let command = sleep().cloneflag(CloneFlags::CLONE_NEWUSER).uid_mappings(&TWO_RANGES);
-        assert!(format!("{:#}", command.start().unwrap_err()).contains("not permitted"));
+        assert!(format!("{:#}", command.create().unwrap_err()).contains("not permitted"));
     }
     assert_eq!(probe::children(getpid()), []);
 }
@@ -156,9 +156,9 @@ fn a_variable_is_set_once(_: &Stage) {
         .env_keep(&["PATH"])
         .env("WORD", "first")
         .env("WORD", "second")
-        .start()
+        .create()
         .unwrap()
-        .release()
+        .start()
         .unwrap();
     let environment = probe::read(running.pid(), "environ");
     kill(running.pid(), Signal::SIGKILL).unwrap();
@@ -168,8 +168,8 @@ fn a_variable_is_set_once(_: &Stage) {
 }
 
 fn a_status_of_a_signal_is_128_and_its_number(_: &Stage) {
-    let parked = sleep().start().unwrap();
-    let running = parked.release().unwrap();
+    let created = sleep().create().unwrap();
+    let running = created.start().unwrap();
     kill(running.pid(), Signal::SIGUSR1).unwrap();
     let code = running.wait().unwrap();
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(138)));

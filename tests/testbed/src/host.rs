@@ -35,7 +35,7 @@ pub fn hostname() -> String {
 
 /// Maps one id on another, in a user namespace.
 pub fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
-    [IdMap { container_id, host_id, size: 1 }]
+    [IdMap::one(container_id, host_id)]
 }
 
 /// Dresses up the namespaces that this process is process 1 of: a hostname, a /tmp and a /proc of their own, and mounts

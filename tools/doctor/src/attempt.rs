@@ -106,7 +106,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
 
 fn outside(stage: u8) -> Result<ExitCode> {
     if stage >= 3 {
-        rootfs::look(if stage == 3 { &["proc"] } else { &["proc", "temp", "dev"] })?;
+        rootfs::look()?;
     }
     let on_host = match stage {
         3 => may_mount().context("mount /proc"),
@@ -131,18 +131,18 @@ fn outside(stage: u8) -> Result<ExitCode> {
         command = command.uid_mappings(&one_id(0, getuid().as_raw()));
         command = command.gid_mappings(&one_id(0, getgid().as_raw()));
     }
-    // Declared first, and so dropped last: a cgroup can be removed when the parked child has left it.
+    // Declared first, and so dropped last: a cgroup can be removed when the created child has left it.
     let _limit;
-    let parked = command.start()?;
+    let container = command.create()?;
     // Now is when the stage makes the bridge, or the mount.
     on_host?;
-    _limit = if stage >= 8 { Some(Limit::new(parked.pid())?) } else { None };
-    let _cable = reservation.map(|reservation| reservation.connect(parked.pid())).transpose()?;
-    parked.release()?.wait()
+    _limit = if stage >= 8 { Some(Limit::new(container.pid())?) } else { None };
+    let _cable = reservation.map(|reservation| reservation.connect(container.pid())).transpose()?;
+    container.start()?.wait()
 }
 
 fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
-    [IdMap { container_id, host_id, size: 1 }]
+    [IdMap::one(container_id, host_id)]
 }
 
 /// Moves this process into a network namespace, and reserves an address there.

@@ -289,7 +289,7 @@ fn print_row(
 
 fn print_root_directory() {
     // When it cannot be used, the causes tell why.
-    let Ok((directory, exists)) = rootfs::look(&["proc", "temp", "dev"]) else { return };
+    let Ok((directory, exists)) = rootfs::look() else { return };
     let made = match (exists, in_path("busybox")) {
         (true, _) => "",
         (false, true) => ", which the first start makes of busybox",

@@ -50,9 +50,9 @@ pub fn enclose(_: &()) -> Result<ExitCode> {
         .cloneflag(CloneFlags::CLONE_NEWPID);
     // Where there can be none, the chapters that are about cgroups say so.
     let Ok(cgroup) = cgroup::Own::make("pids", None) else { return host.run() };
-    let host = host.start()?;
+    let host = host.create()?;
     let moved = cgroup.enter(host.pid());
-    let status = moved.and_then(|()| host.release()?.wait());
+    let status = moved.and_then(|()| host.start()?.wait());
     cgroup.remove()?;
     status
 }

@@ -117,8 +117,8 @@ fn begin(args: &Args) -> Result<ExitCode> {
         );
         command = command
             .cloneflag(CloneFlags::CLONE_NEWUSER)
-            .uid_mappings(&[IdMap { container_id: 0, host_id: getuid().as_raw(), size: 1 }])
-            .gid_mappings(&[IdMap { container_id: 0, host_id: getgid().as_raw(), size: 1 }]);
+            .uid_mappings(&[IdMap::one(0, getuid())])
+            .gid_mappings(&[IdMap::one(0, getgid())]);
     }
     let status = command.run()?;
     if args.update_book && status == ExitCode::SUCCESS {
@@ -148,7 +148,7 @@ fn measure_all(args: &Args) -> Result<ExitCode> {
         mount(Some("tmp"), unified, Some("tmpfs"), MsFlags::empty(), NONE).context("cover v2")?;
     }
     let programs = programs::copy_to("/tmp/programs".as_ref())?;
-    let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref(), &["proc", "temp", "dev"])?;
+    let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref())?;
     ensure!(rootfs.join("bin/true").exists(), "{} has no /bin/true", rootfs.display());
     let mut report = Report::new(args.rounds(), programs.smallest(programs::PEAK)?);
     if args.wants(Part::Starts) {

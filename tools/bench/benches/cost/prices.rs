@@ -145,7 +145,7 @@ fn time_move(cgroup: &Path) -> Result<Duration> {
     let start = Instant::now();
     let moved = fs::write(cgroup.join("cgroup.procs"), child.pid().to_string());
     let time = start.elapsed();
-    child.release()?.wait()?;
+    child.start()?.wait()?;
     moved.context("write cgroup.procs")?;
     Ok(time)
 }

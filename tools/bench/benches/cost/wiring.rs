@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bench::Floor;
-use common::reexec::{self, IdMap, Parked};
+use common::reexec::{self, Created, IdMap};
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
@@ -94,32 +94,24 @@ fn timed(configure: impl Fn() -> Result<()>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn one_id_each(uid: u32, gid: u32) -> [IdMap; 2] {
-    [uid, gid].map(|id| IdMap { container_id: id, host_id: id, size: 1 })
-}
-
 /// Starts a child in a new user namespace and those of `flags`, which will go on with the function `way`.
-pub fn container(way: &str, flags: CloneFlags) -> Result<Parked> {
-    let mut ids = one_id_each(getuid().as_raw(), getgid().as_raw());
-    for id in &mut ids {
-        id.container_id = 0;
-    }
+pub fn container(way: &str, flags: CloneFlags) -> Result<Created> {
     reexec::command(way)
         .cloneflag(CloneFlags::CLONE_NEWUSER)
         .cloneflag(flags)
-        .uid_mappings(&ids[..1])
-        .gid_mappings(&ids[1..])
-        .start()
+        .uid_mappings(&[IdMap::one(0, getuid())])
+        .gid_mappings(&[IdMap::one(0, getgid())])
+        .create()
 }
 
 /// Returns what `connect` takes, from outside of a container, and what the function `way` takes inside of it.
 fn time(way: &str, connect: impl Fn(Pid) -> Result<()>) -> Result<Duration> {
-    let parked = container(way, CloneFlags::CLONE_NEWNET)?;
-    let pid = parked.pid();
+    let created = container(way, CloneFlags::CLONE_NEWNET)?;
+    let pid = created.pid();
     let start = Instant::now();
     connect(pid)?;
     let outside = start.elapsed();
-    parked.release()?.wait()?;
+    created.start()?.wait()?;
     let inside: u64 = fs::read_to_string(TIME).context("the time")?.parse().context("the time")?;
     fs::remove_file(TIME).context("remove the time")?;
     for device in [format!("veth{pid}"), BARE.into()] {
@@ -207,7 +199,7 @@ pub fn time_veth(moved: bool) -> Result<Duration> {
         net.send(RouteNetlinkMessage::NewLink(end), 0)?;
     }
     let time = start.elapsed();
-    container.release()?.wait()?;
+    container.start()?.wait()?;
     remove(BARE);
     Ok(time)
 }

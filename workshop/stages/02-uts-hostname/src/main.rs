@@ -30,17 +30,19 @@ struct Args {
 fn main() -> ExitCode {
     init_logging();
     // TODO 2: this program starts twice. reexec::dispatch calls ns_start the first time, and ns_init when
-    // reexec::command has started it again under the name "ns_init".
+    // reexec::command("ns_init") has started it again.
     check(ns_run(&Args::parse()))
 }
 
-// TODO 1: ns_start starts this program again, by reexec::command, in a new UTS namespace; then ns_run needs
-// none. TODO 3: ns_init sets the hostname, and then runs ns_run. Its error says what was tried.
+// TODO 1: ns_start creates a container with this program in it, by reexec::command, in a new UTS namespace, then
+// starts it, and waits for it; ns_run needs no namespace then. TODO 3: ns_init sets the hostname, and then runs ns_run. Its error says what was tried.
 /// Runs the shell in a new UTS namespace.
 fn ns_run(args: &Args) -> Result<ExitCode> {
     Command::new(&args.nsshell)
         .option("-c", args.command.as_ref())
         .args(&args.shell_args)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
-        .run()
+        .create()?
+        .start()?
+        .wait()
 }

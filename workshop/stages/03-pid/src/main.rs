@@ -38,13 +38,13 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: a new PID namespace, too. Read book/src/03-pid.md#failure, pid_namespaces(7).
-// TODO 3: rootfs::prepare makes the root directory, and checks it. It takes the directories that the
-// container mounts something on, here "proc", and returns the path that the new process has to start in.
-// TODO 4: of the caller's environment the container gets TERM alone, and besides it PATH, which is
-// /usr/sbin:/usr/bin:/sbin:/bin, and HOME, which is /root. All that is needed is in common::reexec::Command.
+// TODO 3: rootfs::prepare makes the root directory, checks it, and returns the path that the new process has to
+// start in. TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are its own. All
+// that is needed is in common::reexec::Command.
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(_: &Args) -> Result<ExitCode> {
-    reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).run()
+    let container = reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).create()?;
+    container.start()?.wait()
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
@@ -61,10 +61,15 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
 }
 
 // TODO 7: ns_run is process 1 now, and whoever has lost its parent is its child. So start the shell without
-// waiting for it alone (Command::start, Parked::release); then wait for any process, again and again, until
+// waiting for it alone (Command::create, Created::start); then wait for any process, again and again, until
 // it is the shell that has ended (reexec::wait_for). Read book/src/03-pid.md#shell, pid_namespaces(7), "The
 // namespace init process".
 /// Runs the shell.
 fn ns_run(args: &Args) -> Result<ExitCode> {
-    Command::new(&args.nsshell).option("-c", args.command.as_ref()).args(&args.shell_args).run()
+    Command::new(&args.nsshell)
+        .option("-c", args.command.as_ref())
+        .args(&args.shell_args)
+        .create()?
+        .start()?
+        .wait()
 }

@@ -1,0 +1,226 @@
+//! A program to start, and the namespaces that it starts in.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sched::{CloneFlags, clone};
+use nix::sys::signal::Signal;
+use nix::unistd::pipe2;
+
+use super::child::Child;
+use super::container::{Created, Running};
+use super::failure::Step;
+use super::id_map::{IdMap, write_id_maps};
+use super::image::{Image, Strings, c_string};
+use super::mark;
+use crate::signals;
+use crate::terminal::{self, Terminal};
+
+/// Bytes of stack for the cloned child. It only calls [`Child::execute`], which needs a few hundred.
+const STACK_SIZE: usize = 64 * 1024;
+
+/// Where programs are in a root directory.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Returns a command that starts this program again, at the entry point `name` of
+/// [`dispatch`](super::dispatch).
+///
+/// It gets the arguments that this process got, and so parses the same command line. Those added with
+/// [`Command::args`] come before them. `ps -f` and the log show `name` in the place of the program.
+pub fn command(name: &str) -> Command {
+    Command {
+        // A name for the file that this process executes, whatever has become of its path: proc(5).
+        program: "/proc/self/exe".into(),
+        argv0: name.into(),
+        entry_point: Some(name.into()),
+        inherited_args: env::args_os().skip(1).collect(),
+        ..Command::new("")
+    }
+}
+
+/// A program to start, and the namespaces that it starts in. Like [`std::process::Command`], with clone
+/// flags.
+#[derive(Clone, Debug)]
+pub struct Command {
+    program: PathBuf,
+    argv0: OsString,
+    /// Where this program goes on in its second life. None for the programs of others.
+    entry_point: Option<String>,
+    args: Vec<OsString>,
+    inherited_args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    current_dir: Option<PathBuf>,
+    flags: CloneFlags,
+    uid_mappings: Vec<IdMap>,
+    gid_mappings: Vec<IdMap>,
+}
+
+impl Command {
+    /// Returns a command that executes the file `program`, with no arguments, the environment of this
+    /// process, and no new namespace.
+    ///
+    /// There is no search in `PATH`.
+    pub fn new(program: impl AsRef<Path>) -> Command {
+        Command {
+            program: program.as_ref().into(),
+            argv0: program.as_ref().into(),
+            entry_point: None,
+            args: Vec::new(),
+            inherited_args: Vec::new(),
+            env: env::vars_os().collect(),
+            current_dir: None,
+            flags: CloneFlags::empty(),
+            uid_mappings: Vec::new(),
+            gid_mappings: Vec::new(),
+        }
+    }
+
+    /// Adds an option and its value, if there is one.
+    pub fn option(self, name: &str, value: Option<impl AsRef<OsStr>>) -> Command {
+        match value {
+            Some(value) => self.args([name.as_ref(), value.as_ref()]),
+            None => self,
+        }
+    }
+
+    /// Adds arguments.
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets one environment variable.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Command {
+        self.env.retain(|(known, _)| known != name.as_ref());
+        self.env.push((name.as_ref().into(), value.as_ref().into()));
+        self
+    }
+
+    /// Drops all environment variables but those in `names`.
+    pub fn env_keep(mut self, names: &[&str]) -> Command {
+        self.env.retain(|(known, _)| names.iter().any(|name| known == name));
+        self
+    }
+
+    /// Sets the environment of a container: `PATH` and `HOME` are those of its root, `TERM` is the terminal's,
+    /// and there is nothing else. A variable of the host can hold a password, or a path that is not there.
+    pub fn container_env(self) -> Command {
+        self.env_keep(&["TERM"]).env("PATH", PATH).env("HOME", "/root")
+    }
+
+    /// Sets the directory that the program starts in.
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Command {
+        self.current_dir = Some(directory.as_ref().into());
+        self
+    }
+
+    /// Adds one namespace to create: a `CLONE_NEW*` flag of clone(2).
+    pub fn cloneflag(mut self, flag: CloneFlags) -> Command {
+        self.flags |= flag;
+        self
+    }
+
+    /// Sets the user ids of the new user namespace. Without, all are unmapped, and execve(2) drops every
+    /// capability.
+    pub fn uid_mappings(mut self, mappings: &[IdMap]) -> Command {
+        self.uid_mappings = mappings.to_vec();
+        self
+    }
+
+    /// Sets the group ids of the new user namespace. setgroups(2) is denied in it.
+    pub fn gid_mappings(mut self, mappings: &[IdMap]) -> Command {
+        self.gid_mappings = mappings.to_vec();
+        self
+    }
+
+    /// Clones a child into its new namespaces and writes its id maps. It waits just before execve(2).
+    ///
+    /// From the first call on SIGTERM and SIGHUP end the child that was created last, and not this process;
+    /// so do SIGINT and SIGQUIT before its program runs, and then they are ignored. All that is left to do
+    /// here is to wait for the child, and to clean up.
+    ///
+    /// # Errors
+    ///
+    /// clone(2), mostly EPERM; or those of [`write_id_maps`]. The child is gone then.
+    pub fn create(&self) -> Result<Created> {
+        let image = self.image()?;
+        let current_dir = self.current_dir.as_ref().map(c_string).transpose()?;
+        let mark = self.entry_point.as_deref().map(mark::new).transpose()?;
+        let (hold, release) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
+        let (outcome, report) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
+        let terminal = Terminal::open();
+        let child = Child {
+            image: &image,
+            current_dir: current_dir.as_ref(),
+            mark: mark.as_ref().map(AsRawFd::as_raw_fd),
+            interactive: self.is_interactive_shell(),
+            hold: &hold,
+            release: release.as_raw_fd(),
+            report: &mark::leave_number(report)?,
+        };
+        let mut stack = vec![0; STACK_SIZE];
+        let held = signals::hold()?;
+        // SAFETY: without CLONE_VM the child has a copy of all memory, the stack included. It makes only
+        // async-signal-safe calls and allocates nothing, so it is safe with other threads in the parent.
+        let pid = unsafe {
+            clone(Box::new(|| child.execute()), &mut stack, self.flags, Some(libc::SIGCHLD))
+        }
+        .context(Step::Clone(self.flags))?;
+        let created = Created {
+            program: self.program.clone(),
+            child: Some(Running { pid, terminal }),
+            release,
+            outcome,
+        };
+        signals::watch(pid, self.ending())?;
+        drop(held);
+        log::debug!("cloned {pid} with {:?} for {:?}", self.flags, self.argv0);
+        write_id_maps(pid, &self.uid_mappings, &self.gid_mappings)?;
+        Ok(created)
+    }
+
+    /// Starts the program and waits for its end: [`Command::create`], [`Created::start`], [`Running::wait`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the three.
+    pub fn run(&self) -> Result<ExitCode> {
+        self.create()?.start()?.wait()
+    }
+
+    fn image(&self) -> Result<Image> {
+        let args = [&self.argv0].into_iter().chain(&self.args).chain(&self.inherited_args);
+        let env = self.env.iter().map(|(name, value)| [name.as_os_str(), value].join("=".as_ref()));
+        Ok(Image {
+            program: c_string(&self.program)?,
+            args: Strings::new(args)?,
+            env: Strings::new(env)?,
+        })
+    }
+
+    /// The signal that ends the program. Our own code passes SIGTERM on, and cleans up; an interactive shell
+    /// ignores it.
+    fn ending(&self) -> Signal {
+        if self.entry_point.is_some() { Signal::SIGTERM } else { Signal::SIGKILL }
+    }
+
+    /// Whether the program is a shell with job control: by its name, no command or script among its
+    /// arguments, and a terminal. Others could not be continued once Ctrl-Z has stopped them, were they not
+    /// in the caller's process group.
+    fn is_interactive_shell(&self) -> bool {
+        let option = |arg: &OsString| {
+            let arg = arg.as_encoded_bytes();
+            arg.starts_with(b"--") || (arg.starts_with(b"-") && !arg.contains(&b'c'))
+        };
+        self.entry_point.is_none()
+            && self.argv0.as_encoded_bytes().ends_with(b"sh")
+            && self.args.iter().all(option)
+            && terminal::is_interactive()
+    }
+}

@@ -1,0 +1,66 @@
+//! How the second life of a program is told from the first: by a descriptor that nobody has by accident.
+//!
+//! It is a socket with a message in it, which names an entry point. No name of a file, argument or signal mask
+//! counts, so whoever starts the program by hand starts at the start, in whatever way they do it.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// The number of the descriptor: the first one after standard input, output and error.
+const DESCRIPTOR: RawFd = 3;
+
+/// What the message begins with. The rest is the name of the entry point.
+const PREFIX: &str = "entry point ";
+
+/// More bytes than any of these messages has.
+const SIZE: usize = 64;
+
+/// Returns the socket that marks a second life at the entry point `name`. It does not have its number yet.
+pub(super) fn new(name: &str) -> Result<OwnedFd> {
+    let marked = || -> io::Result<OwnedFd> {
+        let (ours, theirs) = UnixDatagram::pair()?;
+        ours.send([PREFIX, name].concat().as_bytes())?;
+        Ok(theirs.into())
+    };
+    leave_number(marked().context("mark a second life")?)
+}
+
+/// Returns the descriptor with another number than the mark's, so that [`keep`] doesn't close it.
+pub(super) fn leave_number(descriptor: OwnedFd) -> Result<OwnedFd> {
+    if descriptor.as_raw_fd() != DESCRIPTOR {
+        return Ok(descriptor);
+    }
+    let copy = fcntl(&descriptor, FcntlArg::F_DUPFD_CLOEXEC(DESCRIPTOR + 1));
+    // SAFETY: the number is new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy.context("copy a descriptor")?) })
+}
+
+/// Gives the socket `mark` its number, with which it stays open over execve: dup2(2). Makes only
+/// async-signal-safe calls.
+pub(super) fn keep(mark: RawFd) -> nix::Result<()> {
+    // SAFETY: dup2(2) takes no pointers. What has had this number is closed, and nobody is left to use it: the
+    // caller is about to call execve.
+    Errno::result(unsafe { libc::dup2(mark, DESCRIPTOR) }).map(drop)
+}
+
+/// Returns the name of the entry point that [`command`](super::command) has started this process at, and
+/// `None` in a first life. The mark can be taken once.
+pub fn take() -> Option<String> {
+    let mut message = [0; SIZE];
+    // Whatever has this number may be the caller's: the message stays there, and nothing waits for one.
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: recv(2) writes at most SIZE bytes, to an array of that size, and fails where there is no socket.
+    let length =
+        Errno::result(unsafe { libc::recv(DESCRIPTOR, message.as_mut_ptr().cast(), SIZE, flags) });
+    let message = message.get(..usize::try_from(length.ok()?).ok()?)?;
+    let name = std::str::from_utf8(message).ok()?.strip_prefix(PREFIX)?;
+    // SAFETY: with such a message it is the mark, which nothing else in this process uses.
+    drop(unsafe { OwnedFd::from_raw_fd(DESCRIPTOR) });
+    Some(name.to_owned())
+}
