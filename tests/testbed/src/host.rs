@@ -1,7 +1,6 @@
 //! A throw-away host: namespaces that are dressed up as a machine, with mounts shared as systemd(1) shares them and
 //! an empty /tmp. A program that breaks its host breaks this one.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -52,10 +51,10 @@ pub fn dress_up(name: &str, cover: impl FnOnce() -> Result<()>) -> Result<()> {
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .context("make all mounts private")?;
     cover()?;
-    for (kind, target) in [("tmpfs", "/tmp"), ("proc", "/proc")] {
-        mount(Some(kind), Path::new(target), Some(kind), MsFlags::empty(), NONE)
-            .with_context(|| format!("mount {target}"))?;
-    }
+    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), "/tmp", Some("tmpfs"), safe, Some("mode=1777")).context("mount /tmp")?;
+    let safe = safe | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), safe, NONE).context("mount /proc")?;
     share_all_mounts()
 }
 

@@ -11,10 +11,9 @@ use anyhow::{Context, Result, ensure};
 use common::reexec;
 use conformance::cgroup;
 use nix::mount::{MsFlags, mount};
-use nix::sched::CloneFlags;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, sethostname};
-use testbed::host::share_all_mounts;
+use nix::unistd::Pid;
+use testbed::host;
 
 /// Its name.
 pub const HOSTNAME: &str = "laptop";
@@ -42,12 +41,7 @@ const NONE: Option<&str> = None;
 
 /// First life: makes the namespaces, and a cgroup, which plays the one of a login session.
 pub fn enclose(_: &()) -> Result<ExitCode> {
-    let host = reexec::command("host")
-        .cloneflag(CloneFlags::CLONE_NEWNS)
-        .cloneflag(CloneFlags::CLONE_NEWUTS)
-        .cloneflag(CloneFlags::CLONE_NEWIPC)
-        .cloneflag(CloneFlags::CLONE_NEWNET)
-        .cloneflag(CloneFlags::CLONE_NEWPID);
+    let host = reexec::command("host").cloneflag(host::NAMESPACES);
     // Where there can be none, the chapters that are about cgroups say so.
     let Ok(cgroup) = cgroup::Own::make("pids", None) else { return host.run() };
     let host = host.create()?;
@@ -62,20 +56,17 @@ pub fn main(_: &()) -> Result<ExitCode> {
     let [chapter, workspace, programs, _] =
         env::args_os().skip(1).collect::<Vec<_>>().try_into().ok().context("usage")?;
     let text = fs::read(&chapter).context("read the chapter")?;
-    sethostname(HOSTNAME).context("set the hostname")?;
     umask(Mode::from_bits_truncate(0o022));
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).context("privacy")?;
-    make_home(Path::new(&workspace), Path::new(&programs))?;
-    make_dev()?;
-    tmpfs("/tmp", "mode=1777")?;
-    tmpfs("/run", "mode=755")?;
-    mount(Some("proc"), "/proc", Some("proc"), safe_flags(), NONE).context("mount /proc")?;
-    make_etc()?;
-    fs::write(CHAPTER, text).context("write the chapter")?;
-    // The files of the real host are not for change, by whatever a chapter types.
-    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    mount(NONE, "/", NONE, read_only, NONE).context("make / read-only")?;
-    share_all_mounts()?;
+    host::dress_up(HOSTNAME, || {
+        make_home(Path::new(&workspace), Path::new(&programs))?;
+        make_dev()?;
+        tmpfs("/run", "mode=755")?;
+        make_etc()?;
+        fs::write(CHAPTER, text).context("write the chapter")?;
+        // The files of the real host are not for change, by whatever a chapter types.
+        let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+        mount(NONE, "/", NONE, read_only, NONE).context("make / read-only")
+    })?;
     run("ip", &["link", "set", "lo", "up"])?;
     // Tests may be nice to others. A reader's shell is not, and ps(1) would show it.
     run("renice", &["-n", "0", "-p", "1"])?;
@@ -85,12 +76,7 @@ pub fn main(_: &()) -> Result<ExitCode> {
         .args(env::args_os().skip(1))
         .spawn()
         .context("start the session")?;
-    loop {
-        let (process, status) = reexec::wait_for(None).context("wait for a process")?;
-        if process == Pid::from_raw(session.id() as i32) {
-            return Ok(status);
-        }
-    }
+    host::wait_as_init(Pid::from_raw(session.id() as i32))
 }
 
 fn safe_flags() -> MsFlags {

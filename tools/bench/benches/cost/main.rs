@@ -17,7 +17,8 @@ use common::reexec::{self, IdMap};
 use common::rootfs;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
-use nix::unistd::{getgid, getuid, sethostname};
+use nix::unistd::{getgid, getuid};
+use testbed::host;
 
 use report::Report;
 
@@ -104,13 +105,7 @@ fn begin(args: &Args) -> Result<ExitCode> {
     if args.cold_builds {
         programs::build_cold(&out)?;
     }
-    let mut command = reexec::command("measure")
-        .cloneflag(CloneFlags::CLONE_NEWNS)
-        .cloneflag(CloneFlags::CLONE_NEWUTS)
-        .cloneflag(CloneFlags::CLONE_NEWIPC)
-        .cloneflag(CloneFlags::CLONE_NEWNET)
-        .cloneflag(CloneFlags::CLONE_NEWPID)
-        .current_dir(&out);
+    let mut command = reexec::command("measure").cloneflag(host::NAMESPACES).current_dir(&out);
     if !getuid().is_root() {
         eprintln!(
             "not root: what takes root is left out, and root below is that of a user namespace"
@@ -136,17 +131,18 @@ fn begin(args: &Args) -> Result<ExitCode> {
 
 const NONE: Option<&str> = None;
 
+/// Hides the hierarchy of cgroup v2 where it is beside those of v1: crun does not run there, and nothing here needs it.
+fn cover_unified() -> Result<()> {
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    if !unified.exists() {
+        return Ok(());
+    }
+    mount(Some("tmp"), unified, Some("tmpfs"), MsFlags::empty(), NONE).context("cover v2")
+}
+
 /// Second life: process 1 of the namespaces around all that is measured. Its directory is `target/bench`.
 fn measure_all(args: &Args) -> Result<ExitCode> {
-    sethostname("bench").context("set the hostname")?;
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE).context("privacy")?;
-    mount(Some("tmp"), "/tmp", Some("tmpfs"), MsFlags::empty(), NONE).context("mount /tmp")?;
-    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), NONE).context("mount /proc")?;
-    let unified = Path::new("/sys/fs/cgroup/unified");
-    if unified.exists() {
-        // crun does not run where there are controllers of both versions, and nothing here needs those of v2.
-        mount(Some("tmp"), unified, Some("tmpfs"), MsFlags::empty(), NONE).context("cover v2")?;
-    }
+    host::dress_up("bench", cover_unified)?;
     let programs = programs::copy_to("/tmp/programs".as_ref())?;
     let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref())?;
     ensure!(rootfs.join("bin/true").exists(), "{} has no /bin/true", rootfs.display());
