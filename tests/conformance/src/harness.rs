@@ -21,6 +21,7 @@ use common::{reexec, rootfs};
 use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
 use testbed::{cgroup, probe};
 
+use crate::beside::{self, Beside};
 use crate::{escape, queues};
 
 /// Who runs a stage.
@@ -76,15 +77,27 @@ macro_rules! tests {
 struct Suite {
     stage: u8,
     program: PathBuf,
+    beside: &'static [Beside],
     tests: Vec<Test>,
 }
 
 /// Runs the tests of stage number `stage` (0 for a test of `common` alone), whose program Cargo has built
 /// at `program`. The only thing in the `main` of a test program that has `harness = false`.
 pub fn main(stage: u8, program: &str, tests: Vec<Test>) -> ExitCode {
+    main_beside(stage, program, &[], tests)
+}
+
+/// As [`main`], for tests that start the programs of other packages, too. These are built first, unless
+/// `STAGE_PROGRAM` says where all of them lie.
+pub fn main_beside(
+    stage: u8,
+    program: &str,
+    beside: &'static [Beside],
+    tests: Vec<Test>,
+) -> ExitCode {
     init_logging();
     let program = env::var_os("STAGE_PROGRAM").map_or(program.into(), PathBuf::from);
-    let suite = Suite { stage, program, tests };
+    let suite = Suite { stage, program, beside, tests };
     // Not by reexec::dispatch: some of these lives are started by others than reexec::command.
     let lives: [(&str, reexec::Entrypoint<Suite>); 6] = [
         ("enclose", enclose),
@@ -137,6 +150,9 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
         }
     }
     let mut arguments = Arguments::from_args();
+    if !arguments.list {
+        beside::build(suite.beside)?;
+    }
     // These tests wait for processes more than they compute.
     let processors = thread::available_parallelism().map_or(1, |number| number.get());
     arguments.test_threads.get_or_insert(2 * processors);
@@ -227,12 +243,12 @@ const PROGRAMS: &str = "/tmp/under-test";
 fn outer(suite: &Suite) -> Result<ExitCode> {
     let (who, _) = chosen(suite)?;
     // /tmp may be where it was built, and is about to be covered.
-    let mut program = open_program(suite)?;
+    let programs = open_programs(suite)?;
     host::dress_up(HOSTNAME, || Ok(()))?;
     fs::create_dir(PROGRAMS).context("mkdir")?;
-    if let Some(program) = &mut program {
-        let copy = program_path(suite);
-        io::copy(program, &mut File::create(&copy)?).context("copy the program")?;
+    for (name, mut program) in programs {
+        let copy = Path::new(PROGRAMS).join(name);
+        io::copy(&mut program, &mut File::create(&copy)?).context("copy a program")?;
         fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
     }
     let mut inner = Command::new("/proc/self/exe");
@@ -244,16 +260,16 @@ fn outer(suite: &Suite) -> Result<ExitCode> {
     host::wait_as_init(Pid::from_raw(inner.id() as i32))
 }
 
-fn open_program(suite: &Suite) -> Result<Option<File>> {
+/// Returns the program under test, and those beside it, each with its name.
+fn open_programs(suite: &Suite) -> Result<Vec<(&OsStr, File)>> {
     if suite.stage == 0 {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let path = &suite.program;
-    Ok(Some(File::open(path).with_context(|| format!("open {}", path.display()))?))
+    beside::open(&suite.program, program_name(suite), suite.beside)
 }
 
-fn program_path(suite: &Suite) -> PathBuf {
-    Path::new(PROGRAMS).join(suite.program.file_name().unwrap_or(OsStr::new("stage")))
+fn program_name(suite: &Suite) -> &OsStr {
+    suite.program.file_name().unwrap_or(OsStr::new("stage"))
 }
 
 /// Third life: has the user id that the test asks for.
@@ -284,7 +300,11 @@ fn test(suite: &Suite) -> Result<ExitCode> {
         // A mount namespace of another user namespace gets slaves: mount_namespaces(7).
         host::share_all_mounts()?;
     }
-    (test.run)(&Stage { number: suite.stage, program: program_path(suite), who });
+    (test.run)(&Stage {
+        number: suite.stage,
+        program: Path::new(PROGRAMS).join(program_name(suite)),
+        who,
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -301,7 +321,16 @@ pub struct Stage {
 impl Stage {
     /// Returns a command that starts the stage, with an environment of `PATH` and `TERM` alone.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        Stage::command_in_small_environment(&self.program)
+    }
+
+    /// Returns a command that starts a program that lies beside: [`Beside`].
+    pub fn command_of(&self, program: &str) -> Command {
+        Stage::command_in_small_environment(&self.program.with_file_name(program))
+    }
+
+    fn command_in_small_environment(program: &Path) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())

@@ -10,10 +10,12 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
+//! | `BOOK_PROGRAMS` | when set, the programs beside it are built already |
 //! | `THROW_AWAY_MACHINE` | when set, tests may change what no namespace holds, such as sysctls |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
 //! | `TEST_OWN_ONLY` | when set, a stage is not put through the tests that every stage has to pass |
 
+mod beside;
 pub mod escape;
 pub mod every_stage;
 mod harness;
@@ -21,6 +23,7 @@ pub mod queues;
 pub mod snapshot;
 pub mod terminal;
 
+pub use beside::Beside;
 pub use harness::*;
 pub use testbed::host::{HOSTNAME, hostname};
 pub use testbed::{cgroup, eventually, gets, probe};

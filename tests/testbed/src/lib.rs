@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod host;
 pub mod network;
 pub mod probe;
+pub mod programs;
 pub mod snapshot;
 
 use std::thread;

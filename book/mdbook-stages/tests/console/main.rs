@@ -25,10 +25,10 @@ mod values;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::{env, fs};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use common::check::{check, init_logging};
 use common::reexec::Entrypoint;
 use conformance::{has, in_process, reset_signals, skipped};
@@ -36,6 +36,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use mdbook_stages::console::blocks;
 use nix::sys::signal::SigSet;
 use nix::unistd::geteuid;
+use testbed::programs;
 
 fn main() -> ExitCode {
     init_logging();
@@ -68,7 +69,7 @@ fn run_all(_: &()) -> Result<ExitCode> {
     let programs = match env::var_os("BOOK_PROGRAMS") {
         Some(programs) => programs.into(),
         None if arguments.list || !geteuid().is_root() => PathBuf::new(),
-        None => build(&workspace)?,
+        None => programs::build(cargo::packages(&workspace)?.iter().map(|package| &package.name))?,
     };
     let place = Place { workspace, programs };
     let mut trials = Vec::new();
@@ -79,25 +80,6 @@ fn run_all(_: &()) -> Result<ExitCode> {
         trials.extend(runner::trials(&place));
     }
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
-}
-
-/// Builds what the book's commands run, beside this program and in the same profile. Cargo can't be told that
-/// a test needs another package's program, and says where it has put its own only while it builds.
-fn build(workspace: &Path) -> Result<PathBuf> {
-    let this = env::current_exe().context("find this program")?;
-    let profile = this.parent().and_then(Path::parent).context("find the programs")?;
-    let target = profile.parent().context("find the target directory")?;
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    command.args(["build", "--quiet", "--target-dir"]).arg(target).current_dir(workspace);
-    if profile.file_name() == Some(OsStr::new("release")) {
-        command.arg("--release");
-    }
-    for package in cargo::packages(workspace)? {
-        command.args(["-p", &package.name]);
-    }
-    let status = command.status().context("start cargo")?;
-    ensure!(status.success(), "cargo build: {status}");
-    Ok(profile.to_owned())
 }
 
 /// Finds the chapters' files.

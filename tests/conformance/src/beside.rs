@@ -1,0 +1,41 @@
+//! The programs of other packages that a test starts.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::Path;
+use std::{env, iter};
+
+use anyhow::{Context, Result};
+use testbed::programs;
+
+/// A program that lies beside the one under test.
+pub struct Beside {
+    /// Its file name.
+    pub program: &'static str,
+    /// The package that it is of.
+    pub package: &'static str,
+}
+
+/// Builds them, unless `STAGE_PROGRAM` or `BOOK_PROGRAMS` says that somebody has done that.
+pub(crate) fn build(beside: &[Beside]) -> Result<()> {
+    let are_built = ["STAGE_PROGRAM", "BOOK_PROGRAMS"].map(env::var_os).iter().any(Option::is_some);
+    if !beside.is_empty() && !are_built {
+        programs::build(beside.iter().map(|beside| beside.package))?;
+    }
+    Ok(())
+}
+
+/// Opens the program under test, which is called `name`, and those beside it.
+pub(crate) fn open<'a>(
+    program: &Path,
+    name: &'a OsStr,
+    beside: &'a [Beside],
+) -> Result<Vec<(&'a OsStr, File)>> {
+    let names = iter::once(name).chain(beside.iter().map(|beside| OsStr::new(beside.program)));
+    let open = |name| {
+        let path = program.with_file_name(name);
+        let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
+        Ok((name, file))
+    };
+    names.map(open).collect()
+}
