@@ -1,0 +1,90 @@
+//! The container of a stage in OCI's words: a bundle, an image, a Pod.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{ArgGroup, Parser};
+use common::check::{check, init_logging};
+
+use container::Container;
+use options::Options;
+
+mod capabilities;
+mod container;
+mod image;
+mod interrupt;
+mod options;
+mod place;
+mod pod;
+mod runtime;
+
+/// What the command line can say.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    name = "cargo bundle",
+    override_usage = "cargo bundle DIR [OPTIONS] [-- SHELL ARGUMENTS]\n       \
+                      cargo bundle --image FILE [--format oci|docker] [OPTIONS] [-- SHELL ARGUMENTS]\n       \
+                      cargo bundle --pod [OPTIONS] [-- SHELL ARGUMENTS]",
+    group(ArgGroup::new("what").args(["directory", "image", "pod"]).required(true))
+)]
+struct Args {
+    /// Directory to make, as a bundle
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Write the root directory as an image, and print the commands that run it
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// Format of the image's archive
+    #[arg(long, conflicts_with_all = ["directory", "pod"], default_value = "oci")]
+    format: image::Format,
+    /// Print a Pod for Kubernetes
+    #[arg(long)]
+    pod: bool,
+    #[command(flatten)]
+    options: Options,
+    /// Arguments for the shell
+    #[arg(last = true)]
+    shell_args: Vec<OsString>,
+}
+
+/// Does one of the three.
+fn main() -> ExitCode {
+    init_logging();
+    check(run(Args::parse()))
+}
+
+fn run(args: Args) -> Result<ExitCode> {
+    interrupt::remember()?;
+    let container = Container::new(args.options, args.shell_args)?;
+    if let Some(directory) = args.directory {
+        write_bundle(&container, &directory)?;
+    } else if let Some(file) = args.image {
+        image::write(&container, &file, args.format)?;
+        print(&image::commands(&container, &file, args.format)?)?;
+    } else {
+        print(&pod::pod(&container)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes `directory` with a config.json in it, which refers to the root directory where that is.
+fn write_bundle(container: &Container, directory: &Path) -> Result<()> {
+    let config = runtime::config(container)?;
+    place::directory(directory, |new| {
+        fs::write(new.join("config.json"), config).context("write config.json")
+    })
+}
+
+fn print(text: &str) -> Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("write to standard output"),
+    }
+}
