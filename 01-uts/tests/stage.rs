@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use conformance::{As, HOSTNAME, Stage, every_stage, hostname, tests};
+use conformance::{As, HOSTNAME, Stage, Traits, hostname, tests};
+
+const TRAITS: Traits = Traits { namespaces: &["uts"], sets_hostname: false, root_directory: false };
 
 fn main() -> ExitCode {
-    let mut tests = every_stage::tests(1);
-    tests.extend(tests![
+    let tests = tests![
         &[As::Root, As::Rootless] => [a_hostname_set_inside_stays_inside],
-    ]);
-    conformance::main(1, env!("CARGO_BIN_EXE_01-uts"), tests)
+    ];
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_01-uts"), tests)
 }
 
 fn a_hostname_set_inside_stays_inside(stage: &Stage) {

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use conformance::every_stage;
+use conformance::Traits;
+
+const TRAITS: Traits = Traits { namespaces: &["uts"], sets_hostname: true, root_directory: false };
 
 fn main() -> ExitCode {
-    conformance::main(2, env!("CARGO_BIN_EXE_02-uts-hostname"), every_stage::tests(2))
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_02-uts-hostname"), Vec::new())
 }

@@ -4,20 +4,22 @@ use std::process::{Command, ExitCode};
 
 use common::rootfs;
 use conformance::snapshot::Snapshot;
-use conformance::{As, Output, Stage, escape, every_stage, probe, tests};
+use conformance::{As, Output, Stage, Traits, escape, probe, tests};
 use nix::unistd::getpid;
 
+const TRAITS: Traits =
+    Traits { namespaces: &["pid", "uts"], sets_hostname: true, root_directory: true };
+
 fn main() -> ExitCode {
-    let mut tests = every_stage::tests(3);
-    tests.extend(tests![
+    let tests = tests![
         &[As::Root, As::Rootless] => [
             its_proc_is_among_the_mounts_of_the_host_while_it_runs,
             two_containers_at_once_leave_no_mount,
             its_chroot_can_be_escaped,
         ],
         &[As::Root, As::User] => [root_of_a_user_namespace_in_the_mounts_of_its_host_is_refused],
-    ]);
-    conformance::main(3, env!("CARGO_BIN_EXE_03-pid"), tests)
+    ];
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_03-pid"), tests)
 }
 
 const PROC: &str = "proc /tmp/busybox/proc proc";

@@ -1,7 +1,7 @@
 //! Stage 05 from outside.
 
 use common::rootfs;
-use conformance::{As, Output, Stage, escape, every_stage, need, probe, tests};
+use conformance::{As, Output, Stage, Traits, escape, need, probe, tests};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -11,9 +11,14 @@ use nix::unistd::{getegid, geteuid};
 
 mod root_directory;
 
+const TRAITS: Traits = Traits {
+    namespaces: &["mnt", "pid", "user", "uts"],
+    sets_hostname: true,
+    root_directory: true,
+};
+
 fn main() -> ExitCode {
-    let mut tests = every_stage::tests(5);
-    tests.extend(tests![
+    let mut tests = tests![
         &[As::Root, As::User] => [
             its_root_directory_cannot_be_escaped,
             root_inside_is_the_caller_outside,
@@ -23,9 +28,9 @@ fn main() -> ExitCode {
             user_namespaces_switched_off_are_named_with_the_sysctl,
         ],
         &[As::User] => [root_inside_cannot_do_what_the_caller_cannot, the_readme_shows_what_happens],
-    ]);
+    ];
     tests.extend(root_directory::tests());
-    conformance::main(5, env!("CARGO_BIN_EXE_05-user"), tests)
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_05-user"), tests)
 }
 
 fn its_root_directory_cannot_be_escaped(stage: &Stage) {

@@ -7,13 +7,18 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use conformance::queues;
 use conformance::snapshot::Snapshot;
-use conformance::{As, Container, Output, Stage, eventually, every_stage, need, probe, tests};
+use conformance::{As, Container, Output, Stage, Traits, eventually, need, probe, tests};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getpid};
 
+const TRAITS: Traits = Traits {
+    namespaces: &["mnt", "net", "pid", "user", "uts"],
+    sets_hostname: true,
+    root_directory: true,
+};
+
 fn main() -> ExitCode {
-    let mut tests = every_stage::tests(6);
-    tests.extend(tests![
+    let tests = tests![
         &[As::Root, As::User] => [
             the_address_is_there_at_the_first_instruction,
             the_loopback_answers,
@@ -45,8 +50,8 @@ fn main() -> ExitCode {
             masquerading_lets_a_container_reach_the_internet,
             a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other,
         ],
-    ]);
-    conformance::main(6, env!("CARGO_BIN_EXE_06-network"), tests)
+    ];
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_06-network"), tests)
 }
 
 const WAIT: &str = "echo ready; exec sleep 1000";

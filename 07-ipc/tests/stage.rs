@@ -4,19 +4,24 @@ use std::process::ExitCode;
 
 use conformance::cgroup::{HUNDRED, SCRIPT_OF_THE_ARTICLE};
 use conformance::queues::{self, BOTH, NEITHER};
-use conformance::{As, Stage, eventually, every_stage, probe, tests};
+use conformance::{As, Stage, Traits, eventually, probe, tests};
 use nix::unistd::Pid;
 
+const TRAITS: Traits = Traits {
+    namespaces: &["ipc", "mnt", "net", "pid", "user", "uts"],
+    sets_hostname: true,
+    root_directory: true,
+};
+
 fn main() -> ExitCode {
-    let mut tests = every_stage::tests(7);
-    tests.extend(tests![&[As::Root, As::User] => [
+    let tests = tests![&[As::Root, As::User] => [
         queues_made_outside_are_not_inside,
         queues_made_inside_are_not_outside_and_end_with_the_container,
         a_posix_queue_is_a_file_in_dev_mqueue,
         the_network_is_the_one_of_stage_06,
         a_hundred_background_jobs_run,
-    ]]);
-    conformance::main(7, env!("CARGO_BIN_EXE_07-ipc"), tests)
+    ]];
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_07-ipc"), tests)
 }
 
 fn queues_made_outside_are_not_inside(stage: &Stage) {

@@ -6,16 +6,21 @@ use std::process::{Command, ExitCode, Stdio};
 
 use conformance::cgroup::{self, HUNDRED, SCRIPT_OF_THE_ARTICLE};
 use conformance::snapshot::Snapshot;
-use conformance::{As, Container, Output, Stage, every_stage, probe, tests};
+use conformance::{As, Container, Output, Stage, Traits, probe, tests};
 use conformance::{eventually, need};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
 mod engines;
 
+const TRAITS: Traits = Traits {
+    namespaces: &["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"],
+    sets_hostname: true,
+    root_directory: true,
+};
+
 fn main() -> ExitCode {
-    let mut tests = every_stage::tests(8);
-    tests.extend(tests![&[As::Root, As::User] => [
+    let tests = tests![&[As::Root, As::User] => [
         a_hundred_background_jobs_are_cut_at_the_limit,
         the_script_of_the_article_is_cut_at_the_limit,
         the_limit_is_seen_from_outside,
@@ -43,8 +48,8 @@ fn main() -> ExitCode {
         in_a_cgroup_namespace_with_its_own_mounts_it_works,
         engines::crun_and_the_stage_give_a_shell_the_same_container,
         engines::runc_and_the_stage_give_a_shell_the_same_container,
-    ]]);
-    conformance::main(8, env!("CARGO_BIN_EXE_08-cgroups"), tests)
+    ]];
+    conformance::stage(TRAITS, env!("CARGO_BIN_EXE_08-cgroups"), tests)
 }
 
 /// Returns the containers' cgroups below the test's own.

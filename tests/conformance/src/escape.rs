@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::{chdir, chroot};
 
 use crate::Stage;
-use crate::harness::install_this;
+use crate::stage::install_this;
 
 /// Where the program is in the container, and the name that it knows itself by.
 pub(super) const PROGRAM: &str = "/bin/escape";

@@ -3,26 +3,26 @@
 use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
-use std::{env, io, process, thread};
+use std::process::{Command, ExitCode, Stdio};
+use std::{env, io, thread};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::sched::CloneFlags;
-use nix::sys::signal::{SigHandler, SigSet, Signal, kill};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 use nix::unistd::{Pid, alarm, chdir, getegid, geteuid};
 
 use common::check::{check, init_logging};
-use common::{reexec, rootfs};
+use common::reexec;
+use testbed::cgroup;
 use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
-use testbed::{cgroup, probe};
 
 use crate::beside::{self, Beside};
-use crate::{escape, queues};
+use crate::skip::{SKIPPED, skip, skipped};
+use crate::{Stage, Traits, escape, every_stage, queues};
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,29 +75,56 @@ macro_rules! tests {
 
 /// The tests of one program.
 struct Suite {
-    stage: u8,
-    program: PathBuf,
+    /// None for a test of `common` alone.
+    program: Option<PathBuf>,
+    traits: Traits,
+    /// Whether each test is in a cgroup of its own.
+    cgroup: bool,
     beside: &'static [Beside],
     tests: Vec<Test>,
 }
 
-/// Runs the tests of stage number `stage` (0 for a test of `common` alone), whose program Cargo has built
-/// at `program`. The only thing in the `main` of a test program that has `harness = false`.
-pub fn main(stage: u8, program: &str, tests: Vec<Test>) -> ExitCode {
-    main_beside(stage, program, &[], tests)
+/// Runs the tests of a stage: those that every stage with its traits has to pass, and its own. The only thing in the
+/// `main` of a test program that has `harness = false`.
+///
+/// - `program`: what Cargo has built, `env!("CARGO_BIN_EXE_...")`.
+pub fn stage(traits: Traits, program: &str, own: Vec<Test>) -> ExitCode {
+    let mut tests = if env::var_os("TEST_OWN_ONLY").is_some() {
+        Vec::new()
+    } else {
+        every_stage::tests(&traits)
+    };
+    tests.extend(own);
+    let cgroup = traits.has("cgroup");
+    run(Suite { program: Some(program.into()), traits, cgroup, beside: &[], tests })
 }
 
-/// As [`main`], for tests that start the programs of other packages, too. These are built first, unless
-/// `STAGE_PROGRAM` says where all of them lie.
-pub fn main_beside(
-    stage: u8,
+/// Runs the tests of a program that is no stage, likewise.
+///
+/// - `cgroup`: whether each test is in a cgroup of its own.
+/// - `beside`: programs of other packages that the tests start. They are built first, unless `STAGE_PROGRAM` says where
+///   all of them lie.
+pub fn program(
     program: &str,
+    cgroup: bool,
     beside: &'static [Beside],
     tests: Vec<Test>,
 ) -> ExitCode {
+    run(Suite { program: Some(program.into()), traits: NO_STAGE, cgroup, beside, tests })
+}
+
+/// Runs the tests of a library, likewise.
+pub fn library(tests: Vec<Test>) -> ExitCode {
+    run(Suite { program: None, traits: NO_STAGE, cgroup: false, beside: &[], tests })
+}
+
+const NO_STAGE: Traits = Traits { namespaces: &[], sets_hostname: false, root_directory: false };
+
+fn run(mut suite: Suite) -> ExitCode {
     init_logging();
-    let program = env::var_os("STAGE_PROGRAM").map_or(program.into(), PathBuf::from);
-    let suite = Suite { stage, program, beside, tests };
+    if let Some(program) = env::var_os("STAGE_PROGRAM") {
+        suite.program = suite.program.map(|_| program.into());
+    }
     // Not by reexec::dispatch: some of these lives are started by others than reexec::command.
     let lives: [(&str, reexec::Entrypoint<Suite>); 6] = [
         ("enclose", enclose),
@@ -112,15 +139,6 @@ pub fn main_beside(
     let name = reexec::entry_point().or_else(|| env::args().next()).unwrap_or_default();
     let life = lives.iter().find(|(known, _)| *known == name);
     check(life.map_or(run_all as reexec::Entrypoint<Suite>, |(_, life)| *life)(&suite))
-}
-
-/// The exit status of a test that cannot run on this machine, as in automake.
-const SKIPPED: u8 = 77;
-
-/// Ends a test that cannot run on this machine, with the reason. With `TEST_NO_SKIP` it fails.
-pub fn skip(reason: &str) -> ! {
-    eprintln!("{reason}");
-    process::exit(SKIPPED.into())
 }
 
 /// Has the signals of a terminal do what they do by default. Whoever starts tests under nohup(1), or in the background
@@ -167,15 +185,6 @@ fn run_in_process(who: As, name: &str) -> Result<Completion, Failed> {
     in_process("enclose", &[&who.to_string(), name]).map(|(completion, _)| completion)
 }
 
-/// Returns that a test cannot run on this machine, or, with `TEST_NO_SKIP`, that it has failed.
-pub fn skipped(reason: &str) -> Result<Completion, Failed> {
-    if env::var_os("TEST_NO_SKIP").is_some() {
-        Err(Failed::from(format!("not skipped, as TEST_NO_SKIP is set: {reason}")))
-    } else {
-        Ok(Completion::ignored_with(reason))
-    }
-}
-
 /// Starts this program again, as the life of this name, and takes its exit status for the outcome of a test.
 /// Returns also what it has written to standard output.
 pub fn in_process(life: &str, args: &[&str]) -> Result<(Completion, String), Failed> {
@@ -216,7 +225,7 @@ fn enclose(suite: &Suite) -> Result<ExitCode> {
             .env("ORDINARY_UID", geteuid().to_string())
             .env("ORDINARY_GID", getegid().to_string());
     }
-    if suite.stage < 8 {
+    if !suite.cgroup {
         return command.run();
     }
     let owner = (root && who != As::Root).then_some(ORDINARY);
@@ -262,14 +271,13 @@ fn outer(suite: &Suite) -> Result<ExitCode> {
 
 /// Returns the program under test, and those beside it, each with its name.
 fn open_programs(suite: &Suite) -> Result<Vec<(&OsStr, File)>> {
-    if suite.stage == 0 {
-        return Ok(Vec::new());
-    }
-    beside::open(&suite.program, program_name(suite), suite.beside)
+    let Some(program) = &suite.program else { return Ok(Vec::new()) };
+    beside::open(program, program_name(suite), suite.beside)
 }
 
 fn program_name(suite: &Suite) -> &OsStr {
-    suite.program.file_name().unwrap_or(OsStr::new("stage"))
+    let name = suite.program.as_ref().and_then(|program| program.file_name());
+    name.unwrap_or(OsStr::new("none"))
 }
 
 /// Third life: has the user id that the test asks for.
@@ -301,208 +309,9 @@ fn test(suite: &Suite) -> Result<ExitCode> {
         host::share_all_mounts()?;
     }
     (test.run)(&Stage {
-        number: suite.stage,
+        traits: suite.traits,
         program: Path::new(PROGRAMS).join(program_name(suite)),
         who,
     });
     Ok(ExitCode::SUCCESS)
-}
-
-/// The stage under test.
-pub struct Stage {
-    /// Its number, 1 to 8.
-    pub number: u8,
-    /// Its program.
-    pub program: PathBuf,
-    /// Who runs it.
-    pub who: As,
-}
-
-impl Stage {
-    /// Returns a command that starts the stage, with an environment of `PATH` and `TERM` alone.
-    pub fn command(&self) -> Command {
-        Stage::command_in_small_environment(&self.program)
-    }
-
-    /// Returns a command that starts a program that lies beside: [`Beside`].
-    pub fn command_of(&self, program: &str) -> Command {
-        Stage::command_in_small_environment(&self.program.with_file_name(program))
-    }
-
-    fn command_in_small_environment(program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", env::var_os("PATH").unwrap_or_default())
-            .env("TERM", "vt100");
-        command
-    }
-
-    /// Runs the stage to its end, with these arguments, and nothing to read.
-    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
-        Output::of(self.command().args(args))
-    }
-
-    /// Runs a shell script in the stage's container to its end.
-    pub fn sh(&self, script: &str) -> Output {
-        self.run(["-c", script])
-    }
-
-    /// Starts a script in the stage's container, and returns when it has said "ready".
-    pub fn start(&self, script: &str) -> Container {
-        Container::start(self.command().args(["-c", script]))
-    }
-}
-
-/// What a program that has ended has left.
-#[derive(Debug)]
-pub struct Output {
-    /// Its exit status, or 128+n when signal n has ended it.
-    pub code: i32,
-    /// What it wrote to standard output.
-    pub stdout: String,
-    /// What it wrote to standard error.
-    pub stderr: String,
-}
-
-impl Output {
-    /// Runs a command to its end, with nothing to read.
-    pub fn of(command: &mut Command) -> Output {
-        let output = command.stdin(Stdio::null()).output().expect("the command starts");
-        Output {
-            code: shell_code(output.status),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    /// Asserts that all went well, and returns what was written to standard output.
-    #[track_caller]
-    pub fn ok(self) -> String {
-        assert!(self.code == 0 && self.stderr.is_empty(), "not a success: {self:#?}");
-        self.stdout
-    }
-
-    /// Asserts a refusal: exit status 1, nothing on standard output, and one line on standard error, with
-    /// all of these words in it. Returns that line.
-    #[track_caller]
-    pub fn refused(self, words: &[&str]) -> String {
-        let one_line = self.stderr.lines().count() == 1;
-        assert!(
-            self.code == 1 && self.stdout.is_empty() && one_line,
-            "no clear refusal: {self:#?}"
-        );
-        for word in words {
-            assert!(self.stderr.contains(word), "does not speak of {word:?}: {}", self.stderr);
-        }
-        self.stderr
-    }
-}
-
-/// Returns the commands that an error advises, without the sudo of those that are root already.
-pub fn advised(line: &str) -> Vec<String> {
-    let commands = line.split('`').skip(1).step_by(2);
-    commands.map(|command| command.replace("sudo ", "")).collect()
-}
-
-/// A status as a shell has it in `$?`.
-pub(super) fn shell_code(status: process::ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().expect("it has ended"))
-}
-
-/// A container that runs. Dropped, its launcher is killed.
-pub struct Container {
-    launcher: Child,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Container {
-    /// Starts a command, and returns when it has written the line "ready".
-    #[track_caller]
-    pub fn start(command: &mut Command) -> Container {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
-        Container::of(command.spawn().expect("the stage starts"))
-    }
-
-    /// Takes a launcher that was started with a pipe for standard output, and waits for the line "ready".
-    #[track_caller]
-    pub fn of(mut launcher: Child) -> Container {
-        let stdout = BufReader::new(launcher.stdout.take().expect("stdout is a pipe"));
-        let mut container = Container { launcher, stdout };
-        assert_eq!(container.line(), "ready");
-        container
-    }
-
-    /// Reads the next line that the container writes.
-    #[track_caller]
-    pub fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("stdout can be read");
-        line.trim_end().to_owned()
-    }
-
-    /// The launcher: the process that a reader has started.
-    pub fn launcher(&self) -> Pid {
-        Pid::from_raw(self.launcher.id() as i32)
-    }
-
-    /// The launcher's descendants, eldest first: from stage 02 on `ns_init`, then the shell.
-    pub fn descendants(&self) -> Vec<Pid> {
-        probe::descendants(self.launcher())
-    }
-
-    /// The youngest of them: what the script is doing at the moment.
-    #[track_caller]
-    pub fn youngest(&self) -> Pid {
-        *self.descendants().last().expect("the launcher has a child")
-    }
-
-    /// Sends a signal to the launcher.
-    pub fn signal(&self, signal: Signal) {
-        kill(self.launcher(), signal).expect("the launcher is there");
-    }
-
-    /// Waits for the launcher's end, and returns its exit status as a shell has it.
-    pub fn wait(mut self) -> i32 {
-        shell_code(self.launcher.wait().expect("the launcher can be waited for"))
-    }
-
-    /// Reads all that is left to read, and waits.
-    pub fn finish(mut self) -> (String, i32) {
-        let mut rest = String::new();
-        self.stdout.read_to_string(&mut rest).expect("stdout can be read");
-        (rest, self.wait())
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        // Fails when it has ended, as it should have.
-        let _ = self.launcher.kill();
-        let _ = self.launcher.wait();
-    }
-}
-
-/// Installs this program, under another name, in the stage's root directory, which is made if it is missing.
-#[track_caller]
-pub(super) fn install_this(stage: &Stage, name: &str) {
-    stage.sh("true").ok();
-    let (this, root) = (Path::new("/proc/self/exe"), Path::new(rootfs::DEFAULT));
-    rootfs::install(this, root, name).unwrap_or_else(|error| panic!("{error:#}"));
-}
-
-/// Returns the path of `program`, found in `PATH`, or skips the test.
-pub fn need(program: &str) -> PathBuf {
-    find(program).unwrap_or_else(|| skip(&format!("needs the program {program}")))
-}
-
-/// Whether `program` is in `PATH`.
-pub fn has(program: &str) -> bool {
-    find(program).is_some()
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH").unwrap_or_default())
-        .map(|directory| directory.join(program))
-        .find(|file| file.is_file())
 }

@@ -17,13 +17,19 @@
 
 mod beside;
 pub mod escape;
-pub mod every_stage;
+mod every_stage;
 mod harness;
 pub mod queues;
+mod skip;
 pub mod snapshot;
+mod stage;
 pub mod terminal;
+mod traits;
 
 pub use beside::Beside;
 pub use harness::*;
+pub use skip::*;
+pub use stage::*;
 pub use testbed::host::{HOSTNAME, hostname};
 pub use testbed::{cgroup, eventually, gets, probe};
+pub use traits::Traits;

@@ -10,7 +10,7 @@ use nix::libc;
 use nix::mqueue::{MQ_OFlag, MqAttr, mq_open};
 use nix::sys::stat::Mode;
 
-use crate::harness::install_this;
+use crate::stage::install_this;
 use crate::{Output, Stage};
 
 /// Where the program is in the container, and the name that it knows itself by.

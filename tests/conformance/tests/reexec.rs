@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         a_variable_is_set_once,
         a_status_of_a_signal_is_128_and_its_number,
     ]];
-    conformance::main(0, "", tests)
+    conformance::library(tests)
 }
 
 /// A program that waits until it is killed.

@@ -39,5 +39,5 @@ fn main() -> ExitCode {
         written::an_image_has_the_root_directory_and_a_lesson,
     ]];
     // A cgroup, as for stage 08.
-    conformance::main_beside(8, env!("CARGO_BIN_EXE_bundle"), BESIDE, tests)
+    conformance::program(env!("CARGO_BIN_EXE_bundle"), true, BESIDE, tests)
 }

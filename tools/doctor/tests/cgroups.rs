@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             what_a_comparison_advises_undoes_all_changes,
         ],
     ];
-    conformance::main(8, env!("CARGO_BIN_EXE_doctor"), tests)
+    conformance::program(env!("CARGO_BIN_EXE_doctor"), true, &[], tests)
 }
 
 fn is_v2() -> bool {

@@ -20,8 +20,6 @@ use seccompiler::{
 mod help;
 
 fn main() -> ExitCode {
-    // Not 8: no cgroups of its own are needed here.
-    let number = 7;
     let mut tests = tests![
         &[As::Root, As::User] => [
             an_ordinary_machine_runs_stages_01_to_07,
@@ -61,7 +59,7 @@ fn main() -> ExitCode {
     if std::env::var_os("THROW_AWAY_MACHINE").is_some() {
         tests.extend(tests![&[As::Root] => [debians_switch_can_be_switched_back]]);
     }
-    conformance::main(number, env!("CARGO_BIN_EXE_doctor"), tests)
+    conformance::program(env!("CARGO_BIN_EXE_doctor"), false, &[], tests)
 }
 
 /// The stages that an ordinary test host can run, without a cgroup.

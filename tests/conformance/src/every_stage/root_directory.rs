@@ -1,0 +1,213 @@
+//! The root directory: made, used, or refused.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use common::rootfs;
+
+use super::assert_no_process_but;
+use crate::snapshot::Snapshot;
+use crate::{As, Output, Stage, Test, Traits, advised, probe, tests};
+
+/// Returns the tests for a stage of these traits.
+pub fn tests(traits: &Traits) -> Vec<Test> {
+    if !traits.root_directory {
+        return Vec::new();
+    }
+    tests![traits.users() => [
+        a_missing_root_directory_is_made,
+        a_missing_root_directory_of_the_readers_own_is_refused,
+        a_root_directory_that_is_a_file_is_refused,
+        an_empty_root_directory_is_refused_with_the_command_that_helps,
+        a_root_directory_that_others_can_write_to_is_refused,
+        a_root_directory_that_others_can_rename_is_refused,
+        a_root_directory_with_a_link_for_a_mount_point_is_refused,
+        the_root_directory_of_the_host_is_refused,
+        a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps,
+        a_root_directory_is_readable_whatever_the_umask,
+    ],
+    // Whom a file belongs to cannot be changed without root.
+    &[As::Root] => [
+        a_root_directory_of_somebody_else_is_refused,
+        a_root_directory_that_a_group_can_write_to_is_refused,
+        a_root_directory_in_one_of_somebody_else_is_refused,
+        a_default_root_directory_that_is_a_link_of_somebody_else_is_left_alone,
+        a_default_root_directory_of_somebody_else_is_left_alone,
+        a_root_directory_of_who_has_called_sudo_is_used,
+        a_root_directory_mounted_noexec_is_refused,
+    ]]
+}
+
+fn a_missing_root_directory_is_made(stage: &Stage) {
+    assert!(!Path::new(rootfs::DEFAULT).exists());
+    stage.sh("true").ok();
+    assert!(Path::new(rootfs::DEFAULT).join("bin/sh").exists());
+    let left: Vec<_> =
+        fs::read_dir("/tmp").unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "the root directory and the program: {left:?}");
+}
+
+fn a_missing_root_directory_of_the_readers_own_is_refused(stage: &Stage) {
+    refuses_rootfs(stage, "/tmp/no-such-directory", &["No such file"]);
+    assert!(!Path::new("/tmp/no-such-directory").exists());
+}
+
+fn a_root_directory_that_is_a_file_is_refused(stage: &Stage) {
+    fs::write("/tmp/file", "").unwrap();
+    refuses_rootfs(stage, "/tmp/file", &["not a directory"]);
+}
+
+fn an_empty_root_directory_is_refused_with_the_command_that_helps(stage: &Stage) {
+    fs::create_dir("/tmp/empty").unwrap();
+    let host = Snapshot::take();
+    let line =
+        stage.run(["--rootfs", "/tmp/empty"]).refused(&["mount point", "mkdir /tmp/empty/proc"]);
+    host.assert_unchanged();
+    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
+    // Now it has all mount points, and still no shell.
+    stage.run(["--rootfs", "/tmp/empty"]).refused(&["/bin/sh", "ENOENT"]);
+    host.assert_unchanged();
+}
+
+fn a_root_directory_that_others_can_write_to_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    set_mode(rootfs::DEFAULT, 0o757);
+    refuses_rootfs(stage, rootfs::DEFAULT, &["writable by other users", "chmod go-w"]);
+    set_mode(rootfs::DEFAULT, 0o755);
+    stage.sh("true").ok();
+}
+
+fn a_root_directory_that_others_can_rename_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::create_dir("/tmp/open").unwrap();
+    fs::rename(rootfs::DEFAULT, "/tmp/open/root").unwrap();
+    set_mode("/tmp/open", 0o777);
+    refuses_rootfs(stage, "/tmp/open/root", &["rename", "/tmp/open"]);
+    set_mode("/tmp/open", 0o1777);
+    stage.run(["--rootfs", "/tmp/open/root", "-c", "true"]).ok();
+}
+
+fn a_root_directory_of_somebody_else_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::rename(rootfs::DEFAULT, "/tmp/theirs").unwrap();
+    give_away("/tmp/theirs");
+    refuses_rootfs(stage, "/tmp/theirs", &["another user (id 4711)", "cp -r /tmp/theirs"]);
+}
+
+fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
+    fs::create_dir(rootfs::DEFAULT).unwrap();
+    give_away(rootfs::DEFAULT);
+    let output = stage.sh("echo made");
+    assert_eq!((output.code, output.stdout.as_str()), (0, "made\n"), "{output:#?}");
+    assert!(output.stderr.contains("belongs to another user: using /tmp/busybox-0"));
+    assert_eq!(output.stderr.lines().count(), 1);
+    assert_eq!(fs::read_dir(rootfs::DEFAULT).unwrap().count(), 0);
+    give_away("/tmp/busybox-0");
+    refuses_rootfs(stage, "/tmp/busybox-0", &["another user"]);
+    let output = stage.sh("true");
+    assert!(
+        output.code == 1 && output.stderr.contains("name your own with --rootfs"),
+        "{output:#?}"
+    );
+}
+
+fn a_root_directory_of_who_has_called_sudo_is_used(stage: &Stage) {
+    stage.sh("true").ok();
+    give_away(rootfs::DEFAULT);
+    let sudo = |uid: &str| Output::of(stage.command().env("SUDO_UID", uid).args(["-c", "true"]));
+    sudo("4711").ok();
+    assert!(!Path::new("/tmp/busybox-0").exists());
+    assert!(sudo("4712").stderr.contains("belongs to another user"));
+}
+
+fn a_root_directory_mounted_noexec_is_refused(stage: &Stage) {
+    Output::of(Command::new("mount").args(["-o", "remount,noexec", "/tmp"])).ok();
+    // The program itself is below.
+    Output::of(Command::new("mount").args(["--bind", "/tmp/under-test", "/tmp/under-test"])).ok();
+    Output::of(Command::new("mount").args(["-o", "remount,bind,exec", "/tmp/under-test"])).ok();
+    refuses_rootfs(stage, rootfs::DEFAULT, &["noexec", "--rootfs ~/busybox"]);
+}
+
+fn a_root_directory_with_a_link_for_a_mount_point_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::rename(rootfs::DEFAULT, "/tmp/root").unwrap();
+    fs::remove_dir("/tmp/root/proc").unwrap();
+    std::os::unix::fs::symlink("/proc", "/tmp/root/proc").unwrap();
+    refuses_rootfs(stage, "/tmp/root", &["mount point is missing", "/tmp/root/proc"]);
+}
+
+fn the_root_directory_of_the_host_is_refused(stage: &Stage) {
+    refuses_rootfs(stage, "/", &["root directory of the host"]);
+}
+
+fn a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps(
+    stage: &Stage,
+) {
+    stage.sh("true").ok();
+    fs::remove_file("/tmp/busybox/bin/sh").unwrap();
+    let line = stage.sh("true").refused(&["not whole", "rm -r /tmp/busybox"]);
+    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
+    stage.sh("true").ok();
+}
+
+fn a_root_directory_is_readable_whatever_the_umask(stage: &Stage) {
+    for mask in ["077", "777", "000"] {
+        let script = format!("umask {mask}; exec \"$0\" -c true");
+        Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program)).ok();
+        for path in ["", "bin", "bin/sh", "proc", "etc/passwd"] {
+            let mode = fs::metadata(Path::new(rootfs::DEFAULT).join(path)).unwrap().mode();
+            assert_eq!(mode & 0o444, 0o444, "{path} with umask {mask}");
+            assert_eq!(mode & 0o022, 0, "{path} with umask {mask}");
+        }
+        fs::remove_dir_all(rootfs::DEFAULT).unwrap();
+    }
+}
+
+fn a_root_directory_that_a_group_can_write_to_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    set_mode(rootfs::DEFAULT, 0o775);
+    stage.sh("true").ok();
+    std::os::unix::fs::chown(rootfs::DEFAULT, None, Some(SOMEBODY)).unwrap();
+    refuses_rootfs(stage, rootfs::DEFAULT, &["writable by other users"]);
+}
+
+fn a_root_directory_in_one_of_somebody_else_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::create_dir("/tmp/theirs").unwrap();
+    fs::rename(rootfs::DEFAULT, "/tmp/theirs/root").unwrap();
+    give_away("/tmp/theirs");
+    refuses_rootfs(stage, "/tmp/theirs/root", &["another user can rename it in /tmp/theirs"]);
+}
+
+fn a_default_root_directory_that_is_a_link_of_somebody_else_is_left_alone(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::rename(rootfs::DEFAULT, "/tmp/root").unwrap();
+    std::os::unix::fs::symlink("/tmp/root", rootfs::DEFAULT).unwrap();
+    std::os::unix::fs::lchown(rootfs::DEFAULT, Some(SOMEBODY), None).unwrap();
+    assert!(stage.sh("true").stderr.contains("using /tmp/busybox-0"));
+    assert!(Path::new("/tmp/busybox-0/bin/sh").exists());
+}
+
+/// Runs the stage on `rootfs`, and asserts that it refuses, with these words, and leaves nothing.
+#[track_caller]
+fn refuses_rootfs(stage: &Stage, rootfs: &str, words: &[&str]) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    let line = stage.run(["--rootfs", rootfs, "-c", "true"]).refused(words);
+    assert!(line.contains(rootfs), "does not name {rootfs}: {line}");
+    host.assert_unchanged();
+    assert_no_process_but(&processes);
+}
+
+fn set_mode(path: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// An ordinary user who is not the caller.
+const SOMEBODY: u32 = 4711;
+
+fn give_away(path: &str) {
+    std::os::unix::fs::chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+}
