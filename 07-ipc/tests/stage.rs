@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use conformance::cgroup::{HUNDRED, SCRIPT_OF_THE_ARTICLE};
 use conformance::queues::{self, BOTH, NEITHER};
-use conformance::{As, Stage, Traits, eventually, probe, tests};
+use conformance::{As, Stage, Traits, eventually, probe, reach, tests};
 use nix::unistd::Pid;
 
 const TRAITS: Traits = Traits {
@@ -48,7 +48,10 @@ fn a_posix_queue_is_a_file_in_dev_mqueue(stage: &Stage) {
 fn the_network_is_the_one_of_stage_06(stage: &Stage) {
     let cables = [include_str!("../../06-network/src/cable.rs"), include_str!("../src/cable.rs")];
     assert_eq!(cables[0], cables[1]);
-    stage.sh("ping -c 1 -W 5 10.10.10.1 >/dev/null && ping -c 1 -W 5 127.0.0.1 >/dev/null").ok();
+    reach::install(stage);
+    for address in ["10.10.10.1", "127.0.0.1"] {
+        stage.sh(&reach::command(address, 5)).ok();
+    }
 }
 
 fn a_hundred_background_jobs_run(stage: &Stage) {

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use conformance::cgroup::{self, HUNDRED, SCRIPT_OF_THE_ARTICLE};
 use conformance::snapshot::Snapshot;
-use conformance::{As, Container, Output, Stage, Traits, probe, tests};
+use conformance::{As, Container, Output, Stage, Traits, probe, reach, tests};
 use conformance::{eventually, need};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
@@ -414,7 +414,10 @@ fn the_network_is_the_one_of_stage_06(stage: &Stage) {
     let cables =
         [include_str!("../../../06-network/src/cable.rs"), include_str!("../../src/cable.rs")];
     assert_eq!(cables[0], cables[1]);
-    stage.sh("ping -c 1 -W 5 10.10.10.1 >/dev/null && ping -c 1 -W 5 127.0.0.1 >/dev/null").ok();
+    reach::install(stage);
+    for address in ["10.10.10.1", "127.0.0.1"] {
+        stage.sh(&reach::command(address, 5)).ok();
+    }
 }
 
 fn who_may_not_make_a_cgroup_is_told_what_to_type(stage: &Stage) {

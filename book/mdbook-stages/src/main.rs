@@ -102,7 +102,7 @@ fn build(book: &Path, open: bool) -> Result<()> {
 fn update(test: &[&str], only: Option<String>) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
     let status = process::Command::new(cargo)
-        .args(["test", "-q", "-p", "mdbook-stages", "--test"])
+        .args(["test", "-p", "mdbook-stages", "--test"])
         .args(test)
         .args(only)
         .current_dir(book())

@@ -21,8 +21,8 @@ use testbed::cgroup;
 use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
 
 use crate::beside::{self, Beside};
-use crate::skip::{SKIPPED, skip, skipped};
-use crate::{Stage, Traits, escape, every_stage, queues};
+use crate::needs::{self, CGROUP, ROOT, SKIPPED, skip, skipped};
+use crate::{Stage, Traits, advice, escape, every_stage, queues, reach};
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,13 +126,15 @@ fn run(mut suite: Suite) -> ExitCode {
         suite.program = suite.program.map(|_| program.into());
     }
     // Not by reexec::dispatch: some of these lives are started by others than reexec::command.
-    let lives: [(&str, reexec::Entrypoint<Suite>); 6] = [
+    let lives: [(&str, reexec::Entrypoint<Suite>); 8] = [
         ("enclose", enclose),
         ("outer", outer),
         ("inner", inner),
         ("test", test),
         (escape::PROGRAM, escape::main),
         (queues::PROGRAM, queues::main),
+        (reach::PROGRAM, reach::main),
+        (advice::PROGRAM, advice::main),
     ];
     // Those that are may find signals held back for what they are to start.
     SigSet::empty().thread_set_mask().expect("an empty set is a good one");
@@ -174,13 +176,13 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
     // These tests wait for processes more than they compute.
     let processors = thread::available_parallelism().map_or(1, |number| number.get());
     arguments.test_threads.get_or_insert(2 * processors);
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    Ok(needs::run(&arguments, trials))
 }
 
 /// Runs one test in a process of its own.
 fn run_in_process(who: As, name: &str) -> Result<Completion, Failed> {
     if who == As::Root && !geteuid().is_root() {
-        return skipped("needs root");
+        return skipped(ROOT);
     }
     in_process("enclose", &[&who.to_string(), name]).map(|(completion, _)| completion)
 }
@@ -197,12 +199,19 @@ pub fn in_process(life: &str, args: &[&str]) -> Result<(Completion, String), Fai
         Some(code) if code == i32::from(SKIPPED) => {
             skipped(said.trim()).map(|completion| (completion, stdout))
         }
+        // As a shell has it: the signal has ended the last of a test's lives.
+        Some(code) if code == 128 + Signal::SIGALRM as i32 => {
+            Err(Failed::from(format!("still running after {} s\n{said}", timeout())))
+        }
         _ => Err(Failed::from(format!("{}\n{said}", output.status))),
     }
 }
 
-/// Seconds after which a test is stuck.
-const TIMEOUT: u32 = 300;
+/// Seconds after which a test is stuck: `TEST_TIMEOUT`, for machines that are slow, or a minute.
+fn timeout() -> u32 {
+    let given = env::var("TEST_TIMEOUT").ok();
+    given.map_or(60, |seconds| seconds.parse().expect("TEST_TIMEOUT is a number of seconds"))
+}
 
 /// The user and the name of the test that [`run_in_process`] has put on the command line.
 fn chosen(suite: &Suite) -> Result<(As, &Test)> {
@@ -229,9 +238,8 @@ fn enclose(suite: &Suite) -> Result<ExitCode> {
         return command.run();
     }
     let owner = (root && who != As::Root).then_some(ORDINARY);
-    let cgroup = cgroup::Own::make("pids", owner).unwrap_or_else(|error| {
-        skip(&format!("needs a cgroup to make others in ({error:#}): sudo tests/as-user COMMAND"))
-    });
+    let cgroup = cgroup::Own::make("pids", owner)
+        .unwrap_or_else(|error| skip(&format!("{CGROUP} ({error:#}): sudo tests/as-user COMMAND")));
     let outer = command.env(cgroup::VARIABLE, &cgroup.directory).create()?;
     let moved = cgroup.enter(outer.pid());
     let status = moved.and_then(|()| outer.start()?.wait());
@@ -302,7 +310,7 @@ fn inner(suite: &Suite) -> Result<ExitCode> {
 /// Last life: the test.
 fn test(suite: &Suite) -> Result<ExitCode> {
     let (who, test) = chosen(suite)?;
-    alarm::set(TIMEOUT);
+    alarm::set(timeout());
     chdir("/").context("chdir")?;
     if who == As::Rootless {
         // A mount namespace of another user namespace gets slaves: mount_namespaces(7).

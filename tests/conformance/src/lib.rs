@@ -13,22 +13,26 @@
 //! | `BOOK_PROGRAMS` | when set, the programs beside it are built already |
 //! | `THROW_AWAY_MACHINE` | when set, tests may change what no namespace holds, such as sysctls |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
+//! | `TEST_TIMEOUT` | after how many seconds a test is stuck, instead of 60 |
 //! | `TEST_OWN_ONLY` | when set, a stage is not put through the tests that every stage has to pass |
 
+pub mod advice;
 mod beside;
 pub mod escape;
 mod every_stage;
 mod harness;
+pub mod needs;
 pub mod queues;
-mod skip;
+pub mod reach;
 pub mod snapshot;
 mod stage;
 pub mod terminal;
 mod traits;
 
+pub use advice::{advised, follow};
 pub use beside::Beside;
 pub use harness::*;
-pub use skip::*;
+pub use needs::{has, need, skip, skipped};
 pub use stage::*;
 pub use testbed::host::{HOSTNAME, hostname};
 pub use testbed::{cgroup, eventually, gets, probe};

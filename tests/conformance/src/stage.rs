@@ -105,12 +105,6 @@ impl Output {
     }
 }
 
-/// Returns the commands that an error advises, without the sudo of those that are root already.
-pub fn advised(line: &str) -> Vec<String> {
-    let commands = line.split('`').skip(1).step_by(2);
-    commands.map(|command| command.replace("sudo ", "")).collect()
-}
-
 /// A status as a shell has it in `$?`.
 pub(super) fn shell_code(status: process::ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().expect("it has ended"))

@@ -169,13 +169,21 @@ pub fn listen() -> Result<()> {
     Ok(())
 }
 
-/// Connects to an address, and returns what comes of it: `an answer`, or the error.
+/// What [`call`] returns when all is well.
+pub const ANSWER: &str = "an answer";
+
+/// Connects to an address, and returns what comes of it: [`ANSWER`], or the error.
 pub fn call(address: Ipv4Addr) -> String {
-    let called = TcpStream::connect_timeout(&SocketAddr::from((address, PORT)), PATIENCE);
+    call_within(address, PATIENCE)
+}
+
+/// Connects to an address as [`call`] does, and waits so long.
+pub fn call_within(address: Ipv4Addr, patience: Duration) -> String {
+    let called = TcpStream::connect_timeout(&SocketAddr::from((address, PORT)), patience);
     match called {
-        Ok(_) => "an answer".into(),
+        Ok(_) => ANSWER.into(),
         // Nobody listens, and it is the other side that says so.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => "an answer".into(),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => ANSWER.into(),
         Err(error) => error.to_string(),
     }
 }

@@ -18,7 +18,7 @@ pub fn build<S: AsRef<str>>(packages: impl IntoIterator<Item = S>) -> Result<Pat
     let profile = this.parent().and_then(Path::parent).context("find the programs")?;
     let target = profile.parent().context("find the target directory")?;
     let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    command.args(["build", "--quiet", "--target-dir"]).arg(target);
+    command.args(["build", "--target-dir"]).arg(target);
     command.arg("--manifest-path").arg(workspace().join("Cargo.toml"));
     if profile.file_name() == Some(OsStr::new("release")) {
         command.arg("--release");

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode};
 use common::rootfs;
 use conformance::snapshot::Snapshot;
 use conformance::terminal::Terminal;
-use conformance::{As, Output, Stage, need, probe, skip, tests};
+use conformance::{As, Output, Stage, advised, follow, need, probe, skip, tests};
 use help::{Report, before_and_after, sh};
 use nix::errno::Errno;
 use nix::libc;
@@ -109,6 +109,7 @@ fn colour_is_for_a_terminal_alone_and_no_color_is_honoured(stage: &Stage) {
 }
 
 fn user_namespaces_switched_off_can_be_switched_on(stage: &Stage) {
+    need("sysctl");
     // The limit counts in the user namespace that it is written in, and below.
     let with = ["unshare", "--user", "--map-root-user", "--mount", "--net"];
     let provoke = "echo 0 >/proc/sys/user/max_user_namespaces";
@@ -139,7 +140,7 @@ fn a_limit_of_namespaces_is_told_with_the_command_that_shows_it(stage: &Stage) {
             &["ENOSPC", "gives up: nothing"],
         );
     }
-    let shown = sh(stage, &limited.commands()[0]);
+    let shown = follow(&limited.commands()[0]);
     assert!(shown.contains("/proc/sys/user/max_net_namespaces:"), "{shown}");
     Report { text: raised.into(), code: 0 }.assert_states(&ALL_BUT_CGROUPS);
 }
@@ -182,7 +183,7 @@ fn debians_switch_can_be_switched_back(stage: &Stage) {
     report.assert_cause("05-user", title, &words);
     report.assert_cause("01-uts", title, &words);
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
-    sh(stage, &report.commands()[0]);
+    follow(&report.commands()[0]);
     run().assert_states(&ALL_BUT_CGROUPS);
 }
 
@@ -424,7 +425,7 @@ fn proc_can_be_mounted(stage: &Stage) {
         stage.run([""; 0]).refused(&["mount -t proc proc /proc", "cargo doctor", "#no-proc"]);
     // In the user namespace of another PID namespace a new one is refused.
     if stage.who == As::Root {
-        sh(stage, &conformance::advised(&line)[0]);
+        follow(&advised(&line)[0]);
         Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
     }
 }

@@ -9,6 +9,7 @@
 use std::env;
 use std::process::{Command, ExitCode, Stdio};
 
+use conformance::needs::{self, CGROUP};
 use conformance::skipped;
 use grader::exercise::{NEEDS, NEEDS_A_CGROUP};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
             || complete(case),
         ));
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    needs::run(&Arguments::from_args(), trials)
 }
 
 /// Whether an exercise has what belongs to it.
@@ -103,7 +104,7 @@ impl Case {
             said += &String::from_utf8_lossy(&output.stderr);
         }
         if said.contains(NEEDS_A_CGROUP) {
-            return skipped("needs a cgroup to make others in: sudo tests/as-user COMMAND");
+            return skipped(&format!("{CGROUP}: sudo tests/as-user COMMAND"));
         }
         if let Some(lacks) = said.lines().find(|line| line.starts_with(NEEDS)) {
             return skipped(lacks);

@@ -85,7 +85,7 @@ fn parse(words: Vec<String>, config: &Table) -> Result<Options> {
                 ensure!(!options.quiet, "the argument '--quiet' cannot be used multiple times");
                 options.quiet = true;
             }
-            "--config" => options.runner = runner(&value()?)?,
+            "--config" => options.configure(&value()?)?,
             "-p" | "--package" if in_run => options.package = Some(value()?),
             "--" if in_run => {
                 options.args = words;
@@ -114,11 +114,17 @@ fn alias(name: &str, config: &Table) -> Result<Vec<String>> {
     Ok(words)
 }
 
-/// Reads `target.'cfg(...)'.runner=[...]`.
-fn runner(config: &str) -> Result<Vec<String>> {
-    let config: Table = config.parse().context("parse --config")?;
-    let targets = config.get("target").and_then(Value::as_table).context("no target")?;
-    let runner = targets.values().find_map(|target| target.get("runner")?.as_array());
-    let runner = runner.context("no runner")?;
-    Ok(runner.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+impl Options {
+    /// Reads `target.'cfg(...)'.runner=[...]`. What the progress of a build looks like is nothing here.
+    fn configure(&mut self, config: &str) -> Result<()> {
+        let config: Table = config.parse().context("parse --config")?;
+        if config.contains_key("term") {
+            return Ok(());
+        }
+        let targets = config.get("target").and_then(Value::as_table).context("no target")?;
+        let runner = targets.values().find_map(|target| target.get("runner")?.as_array());
+        let runner = runner.context("no runner")?.iter();
+        self.runner = runner.filter_map(Value::as_str).map(str::to_owned).collect();
+        Ok(())
+    }
 }

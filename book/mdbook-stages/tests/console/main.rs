@@ -31,7 +31,7 @@ use std::{env, fs};
 use anyhow::{Context, Result};
 use common::check::{check, init_logging};
 use common::reexec::Entrypoint;
-use conformance::{has, in_process, reset_signals, skipped};
+use conformance::{has, in_process, needs, reset_signals, skipped};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use mdbook_stages::console::blocks;
 use nix::sys::signal::SigSet;
@@ -79,7 +79,7 @@ fn run_all(_: &()) -> Result<ExitCode> {
     if env::var_os("BOOK_UPDATE").is_none() {
         trials.extend(runner::trials(&place));
     }
-    Ok(libtest_mimic::run(&arguments, trials).exit_code())
+    Ok(needs::run(&arguments, trials))
 }
 
 /// Finds the chapters' files.
@@ -131,12 +131,12 @@ fn run_chapter(chapter: &Path, place: &Place) -> Result<Completion, Failed> {
 /// Runs a chapter's blocks in a throw-away host. With `updates` it returns the
 /// chapter as it should be.
 fn in_host(chapter: &Path, place: &Place, updates: bool) -> Result<(Completion, String), Failed> {
-    let not_here = |reason| Ok((skipped(reason)?, String::new()));
+    let not_here = |reason: &str| Ok((skipped(reason)?, String::new()));
     if !geteuid().is_root() {
         return not_here("needs root");
     }
     if !has("sudo") {
-        return not_here("needs the program sudo");
+        return not_here(&needs::lacks("sudo"));
     }
     let paths = [chapter, &place.workspace, &place.programs].map(Path::to_string_lossy);
     let mode = if updates { session::UPDATE } else { "compare" };

@@ -9,7 +9,7 @@ use common::rootfs;
 
 use super::assert_no_process_but;
 use crate::snapshot::Snapshot;
-use crate::{As, Output, Stage, Test, Traits, advised, probe, tests};
+use crate::{As, Output, Stage, Test, Traits, advised, follow, probe, tests};
 
 /// Returns the tests for a stage of these traits.
 pub fn tests(traits: &Traits) -> Vec<Test> {
@@ -65,7 +65,7 @@ fn an_empty_root_directory_is_refused_with_the_command_that_helps(stage: &Stage)
     let line =
         stage.run(["--rootfs", "/tmp/empty"]).refused(&["mount point", "mkdir /tmp/empty/proc"]);
     host.assert_unchanged();
-    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
+    follow(&advised(&line)[0]);
     // Now it has all mount points, and still no shell.
     stage.run(["--rootfs", "/tmp/empty"]).refused(&["/bin/sh", "ENOENT"]);
     host.assert_unchanged();
@@ -148,7 +148,7 @@ fn a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_h
     stage.sh("true").ok();
     fs::remove_file("/tmp/busybox/bin/sh").unwrap();
     let line = stage.sh("true").refused(&["not whole", "rm -r /tmp/busybox"]);
-    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
+    follow(&advised(&line)[0]);
     stage.sh("true").ok();
 }
 

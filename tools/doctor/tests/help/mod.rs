@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use conformance::{Output, Stage};
+use conformance::{Output, Stage, advice};
 
 /// What a run of the doctor has printed.
 #[derive(Debug)]
@@ -72,18 +72,20 @@ pub fn sh(stage: &Stage, script: &str) -> String {
     Output::of(Command::new("sh").args(["-c", script]).arg(&stage.program)).ok()
 }
 
-/// Runs the doctor twice in a shell: after `provoke`, and once more after the first command that it advises. That one
-/// finds what it would find with sudo: not every user has /usr/sbin in PATH.
+/// Runs the doctor twice in a shell: after `provoke`, and once more after the first command that it advises, if that is one
+/// of those that a test follows.
 ///
 /// - `with`: a program, and its arguments, that the shell is started with.
 #[track_caller]
 pub fn before_and_after(stage: &Stage, with: &[&str], provoke: &str) -> (Report, Report) {
+    let follow = advice::PROGRAM;
+    advice::install();
     let script = format!(
         r#"set -e
         {{ {provoke}; }} >/dev/null
         "$0" >/tmp/before || true
-        sed -n 's/^       \([^ ]\)/\1/p' /tmp/before | grep -v '^gives up' | sed -n 's/sudo //g; 1p' >/tmp/advice
-        PATH=$PATH:/usr/sbin:/sbin sh -e /tmp/advice >/dev/null
+        advice=$(sed -n 's/^       \([^ ]\)/\1/p' /tmp/before | grep -v '^gives up' | head -n 1)
+        {follow} "$advice" >/dev/null
         "$0" >/tmp/after && echo 0 || echo $?"#
     );
     let mut words = with.to_vec();
