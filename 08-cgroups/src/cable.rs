@@ -13,7 +13,7 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use common::cause::Known;
+use common::diagnosis::{Cause, Known};
 use common::reexec::Step;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
@@ -146,7 +146,7 @@ pub fn refuse_dropped_packets() -> Result<()> {
     let rules = rules.map(|output| output.stdout).unwrap_or_default();
     let rules = String::from_utf8_lossy(&rules);
     if rules.contains("-P FORWARD DROP") && !rules.contains("-i brg0 -o brg0 -j ACCEPT") {
-        let dropped = Known::new("br-netfilter", "containers cannot reach each other");
+        let dropped = Known::new(Cause::BrNetfilter, "containers cannot reach each other");
         bail!(dropped.remedy("sudo iptables -I FORWARD -i brg0 -o brg0 -j ACCEPT"));
     }
     Ok(())

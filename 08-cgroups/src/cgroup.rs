@@ -19,7 +19,7 @@ use cgroups_rs::fs::cgroup::{CGROUP_MODE_DOMAIN_INVALID, CGROUP_MODE_THREADED};
 use cgroups_rs::fs::cgroup::{Cgroup, get_cgroups_relative_paths};
 use cgroups_rs::fs::pid::PidController;
 use cgroups_rs::fs::{Controller, MaxValue, hierarchies};
-use common::cause::Known;
+use common::diagnosis::{Cause, Known};
 use common::reexec::Step;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -95,7 +95,7 @@ impl Limit {
         // Where the controller is missing, cgroups-rs would try to create the file.
         ensure!(
             self.directory.join("pids.max").exists(),
-            Known::new("no-pids-controller", format!("{directory} has no controller pids"))
+            Known::new(Cause::NoPidsController, format!("{directory} has no controller pids"))
         );
         let limited = pids(cgroup)?.set_pid_max(self.pids_max).map_err(errno);
         limited.with_context(|| format!("set pids.max of {directory} to {}", self.pids_max))?;
@@ -190,7 +190,7 @@ fn own_cgroup() -> Result<Cgroup> {
     ensure!(
         pids(&own)?.tasks().contains(&CgroupPid::from(getpid().as_raw() as u64)),
         Known::new(
-            "cgroup-namespace",
+            Cause::CgroupNamespace,
             format!(
                 "this process is not in {}, where /proc/self/cgroup says that it is",
                 directory.display()
@@ -207,7 +207,7 @@ fn pids(cgroup: &Cgroup) -> Result<&PidController> {
 
 fn no_pids() -> Known {
     Known::new(
-        "no-pids-controller",
+        Cause::NoPidsController,
         "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup",
     )
 }

@@ -8,8 +8,8 @@ use anyhow::{Error, Result};
 use log::LevelFilter;
 use simple_logger::SimpleLogger;
 
-use crate::cause::diagnose;
-use crate::situation::Situation;
+use crate::diagnosis::diagnose;
+use crate::host_facts::HostFacts;
 
 /// Sends the log to stderr: warnings and errors, or what the environment variable `RUST_LOG` says (`off`,
 /// `error`, `warn`, `info`, `debug`, `trace`).
@@ -39,7 +39,7 @@ pub fn warn(result: Result<()>) {
 
 /// Returns an error as a line, which ends with what to do about it where that is known.
 pub fn explained(error: &Error) -> String {
-    match diagnose(error, &Situation::now()) {
+    match diagnose(error, &HostFacts::now()) {
         Some(diagnosis) => format!("{error:#}. {diagnosis}"),
         None => format!("{error:#}"),
     }

@@ -2,7 +2,7 @@
 //!
 //! - [`reexec`] starts this program again, or a shell, in new namespaces.
 //! - [`check`] sets up the log, and turns the one error that reaches `main` into a line and a status.
-//! - [`cause`] is the table of what can be in the way, and of what helps; [`situation`] is what it looks at.
+//! - [`diagnosis`] is the table of what can be in the way, and of what helps; [`host_facts`] is what it looks at.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
 //!
 //! Clone flags, id maps, mounts, the change of the root directory and the loop of process 1 are not
@@ -14,16 +14,16 @@ compile_error!(
 );
 
 #[cfg(target_os = "linux")]
-pub mod cause;
-#[cfg(target_os = "linux")]
 pub mod check;
+#[cfg(target_os = "linux")]
+pub mod diagnosis;
+#[cfg(target_os = "linux")]
+pub mod host_facts;
 #[cfg(target_os = "linux")]
 pub mod reexec;
 #[cfg(target_os = "linux")]
 pub mod rootfs;
 #[cfg(target_os = "linux")]
 mod signals;
-#[cfg(target_os = "linux")]
-pub mod situation;
 #[cfg(target_os = "linux")]
 mod terminal;

@@ -9,8 +9,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::contents::{BIN, MOUNT_POINTS};
 use super::trust::{OVERFLOW_UID, is_trusted, is_writable_by_others};
-use crate::cause::Known;
-use crate::situation::in_first_user_namespace;
+use crate::diagnosis::{Cause, Known};
+use crate::host_facts::in_first_user_namespace;
 
 pub(super) fn checked(rootfs: &Path, is_default: bool) -> Result<PathBuf> {
     let said = format!("root directory {}", rootfs.display());
@@ -26,7 +26,7 @@ pub(super) fn checked(rootfs: &Path, is_default: bool) -> Result<PathBuf> {
     let mount_points = MOUNT_POINTS.iter().map(|mount_point| rootfs.join(mount_point));
     let missing: Vec<_> = mount_points.filter(|directory| !is_directory(directory)).collect();
     let whole = missing.is_empty() && (!is_default || rootfs.join(BIN).join("sh").exists());
-    let not_whole = |what: &str| Known::new("root-not-whole", format!("{said}: {what}"));
+    let not_whole = |what: &str| Known::new(Cause::RootNotWhole, format!("{said}: {what}"));
     if !whole && is_default {
         let new = not_whole("not whole any more; when it is gone, the next start makes a new one");
         bail!(new.remedy(format!("rm -r {}", rootfs.display())));
@@ -46,12 +46,12 @@ fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
     let owner = metadata.uid();
     let belongs = || {
         let said = format!("{said}: belongs to another user (id {owner})");
-        Known::new("root-of-another-user", said).remedy(copy_and_use(rootfs))
+        Known::new(Cause::RootOfAnotherUser, said).remedy(copy_and_use(rootfs))
     };
     ensure!(is_trusted(owner), belongs());
     let writable = || {
         let said = format!("{said}: writable by other users");
-        Known::new("root-writable", said).remedy(format!("chmod go-w {}", rootfs.display()))
+        Known::new(Cause::RootWritable, said).remedy(format!("chmod go-w {}", rootfs.display()))
     };
     ensure!(!is_writable_by_others(metadata), writable());
     for parent in rootfs.ancestors().skip(1) {
@@ -63,10 +63,11 @@ fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
         let trusted = is_trusted(owner) || (owner == OVERFLOW_UID && !in_first_user_namespace());
         let sticky = metadata.mode() & 0o1000 != 0;
         let said = format!("{said}: another user can rename it in {}", parent.display());
-        let owned = || Known::new("root-of-another-user", &said).remedy(copy_and_use(rootfs));
+        let owned = || Known::new(Cause::RootOfAnotherUser, &said).remedy(copy_and_use(rootfs));
         ensure!(metadata.is_dir() && trusted, owned());
         let writable = || {
-            Known::new("root-writable", &said).remedy(format!("chmod go-w {}", parent.display()))
+            Known::new(Cause::RootWritable, &said)
+                .remedy(format!("chmod go-w {}", parent.display()))
         };
         ensure!(sticky || !is_writable_by_others(&metadata), writable());
     }
@@ -80,7 +81,7 @@ pub(super) fn ensure_executable(rootfs: &Path) -> Result<()> {
     let noexec = || {
         let said =
             format!("{said}: nothing can be executed in it: its file system is mounted noexec");
-        Known::new("root-noexec", said).remedy(MAKE_AND_USE)
+        Known::new(Cause::RootNoexec, said).remedy(MAKE_AND_USE)
     };
     ensure!(!flags.contains(FsFlags::ST_NOEXEC), noexec());
     Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use nix::unistd::getpid;
 
 use self::contents::Contents;
-use crate::cause::Known;
+use crate::diagnosis::{Cause, Known};
 use crate::signals;
 
 mod check;
@@ -108,7 +108,7 @@ fn all_taken(of_mine: &Path) -> anyhow::Error {
         "root directory {}: belongs to another user; name your own with --rootfs",
         of_mine.display()
     );
-    Known::new("root-of-another-user", said).remedy(check::MAKE_AND_USE).into()
+    Known::new(Cause::RootOfAnotherUser, said).remedy(check::MAKE_AND_USE).into()
 }
 
 /// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that belongs to nobody else; makes it when it

@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result, ensure};
 
 use super::contents::Contents;
 use super::trust;
-use crate::cause::Known;
+use crate::diagnosis::{Cause, Known};
 use crate::signals;
 
 /// The shell: all that a container can't do without.
@@ -59,7 +59,7 @@ pub(super) fn of_this_host() -> Result<Contents> {
 }
 
 fn lacks_shell(error: Error) -> Error {
-    Known::new("no-busybox", format!("a root directory needs a shell: {error:#}")).into()
+    Known::new(Cause::NoBusybox, format!("a root directory needs a shell: {error:#}")).into()
 }
 
 /// There is no such program on this host.

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::geteuid;
 
-use crate::situation::in_first_user_namespace;
+use crate::host_facts::in_first_user_namespace;
 
 /// The caller's user id outside of a user namespace that maps one id, as `cargo rootless` makes it: where
 /// everybody is root, the directories of two users would have one name.

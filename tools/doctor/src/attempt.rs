@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
-use common::cause::{self, diagnose};
+use common::diagnosis::{self, diagnose};
+use common::host_facts::HostFacts;
 use common::reexec::{self, IdMap, Step};
 use common::rootfs;
-use common::situation::Situation;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
@@ -40,7 +40,7 @@ pub struct Trouble {
     pub diagnosis: Option<Diagnosis>,
 }
 
-/// A [`cause::Diagnosis`], as one process tells it to another.
+/// A [`diagnosis::Diagnosis`], as one process tells it to another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Diagnosis {
     pub id: String,
@@ -50,19 +50,19 @@ pub struct Diagnosis {
     pub root_helps: bool,
 }
 
-/// A [`cause::Remedy`], likewise.
+/// A [`diagnosis::Remedy`], likewise.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Remedy {
     pub command: String,
     pub gives_up: String,
 }
 
-impl From<cause::Diagnosis> for Diagnosis {
-    fn from(diagnosis: cause::Diagnosis) -> Diagnosis {
+impl From<diagnosis::Diagnosis> for Diagnosis {
+    fn from(diagnosis: diagnosis::Diagnosis) -> Diagnosis {
         let remedies = diagnosis.remedies.into_iter();
         Diagnosis {
-            id: diagnosis.id,
-            title: diagnosis.title,
+            id: diagnosis.id.into(),
+            title: diagnosis.title.into(),
             explanation: diagnosis.explanation,
             remedies: remedies
                 .map(|remedy| Remedy { command: remedy.command, gives_up: remedy.gives_up })
@@ -74,10 +74,10 @@ impl From<cause::Diagnosis> for Diagnosis {
 
 impl Trouble {
     pub fn of(error: &Error, package: &str) -> Trouble {
-        let situation = Situation { package: package.into(), ..Situation::now() };
+        let facts = HostFacts { package: package.into(), ..HostFacts::now() };
         Trouble {
             error: format!("{error:#}"),
-            diagnosis: diagnose(error, &situation).map(Diagnosis::from),
+            diagnosis: diagnose(error, &facts).map(Diagnosis::from),
         }
     }
 }

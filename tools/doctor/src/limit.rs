@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use common::cause::Known;
+use common::diagnosis::{Cause, Known};
 use common::reexec::Step;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -29,14 +29,14 @@ impl Limit {
     pub fn new(container: Pid) -> Result<Limit> {
         let own = cgroup::of(getpid()).ok_or_else(|| {
             Known::new(
-                "no-pids-controller",
+                Cause::NoPidsController,
                 "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup",
             )
         })?;
         ensure!(
             read(&own, "cgroup.procs").lines().any(|line| line == getpid().to_string()),
             Known::new(
-                "cgroup-namespace",
+                Cause::CgroupNamespace,
                 format!(
                     "this process is not in {}, where /proc/self/cgroup says that it is",
                     own.display()
@@ -70,7 +70,7 @@ impl Limit {
         ensure!(
             directory.join("pids.max").exists(),
             Known::new(
-                "no-pids-controller",
+                Cause::NoPidsController,
                 format!("{} has no controller pids", directory.display())
             )
         );
@@ -90,7 +90,7 @@ impl Limit {
         if !has_pids("cgroup.controllers") {
             let parent = cgroup.parent().filter(|parent| parent.join("cgroup.procs").exists());
             self.enable(parent.ok_or_else(|| {
-                Known::new("no-pids-controller", "cgroup v2 has no controller pids")
+                Known::new(Cause::NoPidsController, "cgroup v2 has no controller pids")
             })?)?;
         }
         write(cgroup, "cgroup.subtree_control", "+pids")?;

@@ -9,10 +9,10 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use anstream::println;
 use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
-use common::cause::{Known, PAGE};
+use common::diagnosis::{Cause, Known, PAGE};
+use common::host_facts::{Cgroups, HostFacts};
 use common::reexec::Step;
 use common::rootfs;
-use common::situation::{Cgroups, Situation};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::utsname::uname;
@@ -95,7 +95,7 @@ enum Verdict {
 
 /// Makes the attempts, and prints the table. The status is 0 when stage 05 runs without more rights.
 pub fn run() -> Result<ExitCode> {
-    let proc = Known::new("no-proc", "this program cannot find itself");
+    let proc = Known::new(Cause::NoProc, "this program cannot find itself");
     ensure!(Path::new("/proc/self/exe").exists(), proc);
     let root = root();
     let findings = attempt_all()?;
@@ -233,21 +233,21 @@ const CODE: Style = AnsiColor::Cyan.on_default();
 fn print_machine() {
     let names = uname().expect("uname has no way to fail");
     let (release, machine) = (names.release().to_string_lossy(), names.machine().to_string_lossy());
-    let situation = Situation::now();
-    let cgroups = match situation.cgroups {
+    let facts = HostFacts::now();
+    let cgroups = match facts.cgroups {
         Cgroups::None => "no cgroups",
         Cgroups::V1 => "cgroup v1",
         Cgroups::Hybrid => "cgroup v1, and v2 beside it (hybrid)",
         Cgroups::V2 => "cgroup v2",
     };
-    let who = match (situation.root, situation.user_namespace) {
+    let who = match (facts.root, facts.user_namespace) {
         (true, false) => "root".to_owned(),
         (true, true) => "root of a user namespace".to_owned(),
         (false, _) => format!("user {}", geteuid()),
     };
     let mut words = vec![format!("Linux {release}"), machine.into_owned(), cgroups.into(), who];
-    words.extend(situation.engine.map(|engine| format!("in a container of {engine:?}")));
-    words.extend(situation.wsl.map(|version| format!("WSL {version}")));
+    words.extend(facts.engine.map(|engine| format!("in a container of {engine:?}")));
+    words.extend(facts.wsl.map(|version| format!("WSL {version}")));
     println!("{}\n", words.join(", "));
 }
 
@@ -358,25 +358,22 @@ fn print_wrapped(first: &str, rest: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use common::cause::diagnose;
+    use common::diagnosis::diagnose;
 
     use super::*;
 
     /// An ordinary user on Ubuntu.
-    fn restricted() -> Situation {
-        Situation { apparmor_restrict_unprivileged_userns: Some(1), ..Situation::default() }
+    fn restricted() -> HostFacts {
+        HostFacts { apparmor_restrict_unprivileged_userns: Some(1), ..HostFacts::default() }
     }
 
     /// Root of a user namespace there.
-    fn inside() -> Situation {
-        Situation { root: true, cap_sys_admin: true, user_namespace: true, ..restricted() }
+    fn inside() -> HostFacts {
+        HostFacts { root: true, cap_sys_admin: true, user_namespace: true, ..restricted() }
     }
 
-    fn trouble(error: Error, situation: &Situation) -> Trouble {
-        Trouble {
-            error: format!("{error:#}"),
-            diagnosis: diagnose(&error, situation).map(Into::into),
-        }
+    fn trouble(error: Error, facts: &HostFacts) -> Trouble {
+        Trouble { error: format!("{error:#}"), diagnosis: diagnose(&error, facts).map(Into::into) }
     }
 
     fn user_stage(direct: Trouble) -> (&'static Stage, Findings) {
@@ -398,7 +395,7 @@ mod tests {
 
     #[test]
     fn an_injected_ubuntu_with_its_profile_for_unshare_leaves_stage_01_to_sudo() {
-        let user = Situation { package: "uts".into(), ..restricted() };
+        let user = HostFacts { package: "uts".into(), ..restricted() };
         let clone = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUTS));
         let denied = Error::new(Errno::EPERM).context("set the hostname");
         let findings = Findings {
@@ -411,18 +408,18 @@ mod tests {
 
     #[test]
     fn on_an_injected_wsl_1_not_even_root_has_a_stage() {
-        let situation = Situation { wsl: Some(1), ..Situation::default() };
+        let facts = HostFacts { wsl: Some(1), ..HostFacts::default() };
         let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
         let error = Error::new(Errno::EINVAL).context(Step::Clone(flags));
-        let (stage, findings) = user_stage(trouble(error, &situation));
+        let (stage, findings) = user_stage(trouble(error, &facts));
         assert_eq!(verdict(stage, &findings, Root::Sudo), Verdict::Not);
     }
 
     #[test]
     fn with_an_injected_debian_switch_root_has_stage_05() {
-        let situation = Situation { unprivileged_userns_clone: Some(0), ..Situation::default() };
+        let facts = HostFacts { unprivileged_userns_clone: Some(0), ..HostFacts::default() };
         let error = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUSER));
-        let (stage, findings) = user_stage(trouble(error, &situation));
+        let (stage, findings) = user_stage(trouble(error, &facts));
         let as_root = Verdict::AsRoot("cargo run -p user (as root)".into());
         assert_eq!(verdict(stage, &findings, Root::NoSudo), as_root);
     }

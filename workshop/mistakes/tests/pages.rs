@@ -40,7 +40,7 @@ fn the_minutes_of_a_plan_add_up() -> Result<()> {
 #[test]
 fn containers_get_the_options_that_the_doctor_prints() -> Result<()> {
     let machines = fs::read_to_string(format!("{PAGES}/machines.md"))?;
-    let causes = fs::read_to_string("../../common/src/cause.rs")?;
+    let causes = fs::read_to_string("../../common/src/diagnosis/remedies.rs")?;
     for engine in ["podman", "docker"] {
         // Over the ends of lines in the code.
         let command = causes.split(&format!("\"{engine} run ")).nth(1).unwrap_or_default();

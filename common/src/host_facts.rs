@@ -1,24 +1,34 @@
-//! What of this process and its machine decides why the kernel says no.
+//! Facts about this process and its host that decide why the kernel says no.
 
 use std::env;
 use std::fs;
 use std::path::Path;
 
-/// What of this process and its machine decides why the kernel says no.
+/// Facts about this process and its host that decide why the kernel says no.
 #[derive(Clone, Debug, Default)]
-pub struct Situation {
+pub struct HostFacts {
     /// The stage as `cargo run -p` takes it.
     pub package: String,
     /// Whether this process is root in its user namespace.
     pub root: bool,
     /// Whether it may do what takes CAP_SYS_ADMIN there.
     pub cap_sys_admin: bool,
+    /// Whether it may map root's id in a user namespace that it makes: CAP_SETFCAP, Linux 5.12.
+    pub cap_setfcap: bool,
     /// Whether it has a seccomp(2) filter, as in a Docker container.
     pub seccomp: bool,
     /// Whether this is not the first user namespace.
     pub user_namespace: bool,
     /// Whether something is mounted over a part of /proc, as in a Docker container.
     pub proc_covered: bool,
+    /// Whether the root directory is one that can be changed.
+    pub root_mount: RootMount,
+    /// Whether AppArmor is at work: apparmor(7).
+    pub apparmor: bool,
+    /// Whether sudo(8) is there, and can make an ordinary user the machine's root.
+    pub sudo: bool,
+    /// Whether unshare(1) is there.
+    pub unshare: bool,
     /// What has started the container that this process is in, if one has.
     pub engine: Option<Engine>,
     /// The version of the Windows Subsystem for Linux, if this is one.
@@ -35,6 +45,18 @@ pub struct Situation {
     pub pids_is_v1: Option<bool>,
     /// The program that installs packages here, with its arguments.
     pub installer: Option<&'static str>,
+}
+
+/// What the root directory of a process is, in its mount namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RootMount {
+    /// A mount, as usual
+    #[default]
+    Mounted,
+    /// Not a mount, as after chroot(2)
+    Chroot,
+    /// The kernel's first one, which cannot be moved away: pivot_root(2), notes
+    Initramfs,
 }
 
 /// What starts containers.
@@ -62,8 +84,9 @@ pub enum Cgroups {
     V2,
 }
 
-/// Bit of CAP_SYS_ADMIN in the capability sets: capabilities(7).
+/// Bits in the capability sets: capabilities(7), and linux/capability.h.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
+const CAP_SETFCAP: u64 = 1 << 31;
 
 /// The programs that install packages, and how they are called.
 const INSTALLERS: [(&str, &str); 5] = [
@@ -74,29 +97,35 @@ const INSTALLERS: [(&str, &str); 5] = [
     ("zypper", "zypper install"),
 ];
 
-impl Situation {
-    /// Returns the situation of this process, which is the program of a stage.
-    pub fn now() -> Situation {
+impl HostFacts {
+    /// Returns the facts about this process, which runs the program of a stage.
+    pub fn now() -> HostFacts {
         let status = read("/proc/self/status");
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             line.unwrap_or_default().trim().to_owned()
         };
-        let capabilities = u64::from_str_radix(&field("CapEff"), 16).unwrap_or(0);
+        let set = |name| u64::from_str_radix(&field(name), 16).unwrap_or(0);
+        let (capabilities, bounding) = (set("CapEff"), set("CapBnd"));
         let mounts = read("/proc/self/mounts");
         let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).trim().parse().ok();
         // Systemd has a mount of its own there, which covers nothing.
         let covers = |line: &str| line.contains(" /proc/") && !line.contains("/binfmt_misc ");
         let program = fs::read_link("/proc/self/exe").unwrap_or_default();
         let program = program.file_name().unwrap_or_default().to_string_lossy();
-        Situation {
+        HostFacts {
             // The folder's name without its number.
             package: program.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').into(),
             root: nix::unistd::geteuid().is_root(),
             cap_sys_admin: capabilities & CAP_SYS_ADMIN != 0,
+            cap_setfcap: capabilities & CAP_SETFCAP != 0,
             seccomp: field("Seccomp") == "2",
             user_namespace: !in_first_user_namespace(),
             proc_covered: mounts.lines().any(covers),
+            root_mount: RootMount::of(&read("/proc/self/mountinfo")),
+            apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
+            sudo: has("sudo") && field("NoNewPrivs") != "1" && bounding & CAP_SYS_ADMIN != 0,
+            unshare: has("unshare"),
             engine: Engine::here(&mounts),
             wsl: wsl(&read("/proc/sys/kernel/osrelease")),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
@@ -108,9 +137,7 @@ impl Situation {
             pids_is_v1: pids_is_v1(&read("/proc/cgroups")),
             installer: INSTALLERS
                 .into_iter()
-                .find(|(program, _)| {
-                    ["/usr/bin", "/sbin"].iter().any(|bin| Path::new(bin).join(program).exists())
-                })
+                .find(|(program, _)| has(program))
                 .map(|(_, command)| command),
         }
     }
@@ -118,6 +145,27 @@ impl Situation {
     /// Whether this process is root of the machine, or of a container that calls its root that.
     pub fn is_first_root(&self) -> bool {
         self.root && !self.user_namespace
+    }
+}
+
+/// Whether a program is where a distribution puts it.
+fn has(program: &str) -> bool {
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
+        .iter()
+        .any(|bin| Path::new(bin).join(program).exists())
+}
+
+impl RootMount {
+    /// Reads /proc/PID/mountinfo: proc_pid_mountinfo(5).
+    fn of(mountinfo: &str) -> RootMount {
+        // The one that was mounted last lies on top.
+        let root = mountinfo.lines().rev().find(|line| line.split(' ').nth(4) == Some("/"));
+        let kind = root.and_then(|line| line.split(" - ").nth(1)?.split(' ').next());
+        match kind {
+            None => RootMount::Chroot,
+            Some("rootfs") => RootMount::Initramfs,
+            Some(_) => RootMount::Mounted,
+        }
     }
 }
 
@@ -185,7 +233,18 @@ pub(crate) fn in_first_user_namespace() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{pids_is_v1, wsl};
+    use super::{RootMount, pids_is_v1, wsl};
+
+    #[test]
+    fn a_root_directory_that_is_no_mount_is_one_after_a_chroot() {
+        let mounted = "21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n";
+        let proc = "22 21 0:20 / /proc rw - proc proc rw\n";
+        assert_eq!(RootMount::of(&format!("{mounted}{proc}")), RootMount::Mounted);
+        assert_eq!(RootMount::of(proc), RootMount::Chroot);
+        let first = "1 1 0:2 / / rw - rootfs rootfs rw\n";
+        assert_eq!(RootMount::of(first), RootMount::Initramfs);
+        assert_eq!(RootMount::of(&format!("{first}{mounted}")), RootMount::Mounted);
+    }
 
     #[test]
     fn the_names_of_wsls_kernels_tell_its_version() {

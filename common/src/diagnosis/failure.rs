@@ -1,0 +1,85 @@
+//! What has failed, as the table is asked for it: a type and an errno, and never the words of a message.
+
+use std::error::Error as StdError;
+use std::path::Path;
+
+use anyhow::Error;
+use nix::errno::Errno;
+use nix::sched::CloneFlags;
+
+use super::Known;
+use crate::reexec::Step;
+
+/// What has failed.
+pub(super) enum Failed<'a> {
+    /// A step of a start
+    Step(&'a Step),
+    /// A system call that takes a capability
+    Capability,
+    /// A check of ours
+    Known(&'a Known),
+}
+
+/// An error, as the table is asked for it.
+pub(super) struct Failure<'a> {
+    pub(super) failed: Failed<'a>,
+    pub(super) errno: Errno,
+}
+
+impl Failure<'_> {
+    pub(super) fn of(error: &Error) -> Option<Failure<'_>> {
+        let failed = if let Some(known) = error.downcast_ref::<Known>() {
+            Failed::Known(known)
+        } else if let Some(step) = error.downcast_ref::<Step>() {
+            Failed::Step(step)
+        } else if error.downcast_ref::<Errno>().is_some() {
+            // Those of the standard library are about files.
+            Failed::Capability
+        } else {
+            return None;
+        };
+        let errno = error.chain().find_map(errno_of);
+        let errno = errno.or(matches!(failed, Failed::Known(_)).then_some(Errno::UnknownErrno))?;
+        Some(Failure { failed, errno })
+    }
+
+    /// Whether new namespaces were refused, with one of these errors.
+    pub(super) fn is_clone(&self, errnos: &[Errno]) -> bool {
+        matches!(self.failed, Failed::Step(Step::Clone(_))) && errnos.contains(&self.errno)
+    }
+
+    /// Whether these were a user namespace, and others in it.
+    pub(super) fn is_new_user(&self) -> bool {
+        matches!(self.failed, Failed::Step(Step::Clone(flags)) if flags.contains(CloneFlags::CLONE_NEWUSER))
+    }
+
+    /// Whether a capability was missing, or a security module took it for missing.
+    pub(super) fn is_capability(&self, errnos: &[Errno]) -> bool {
+        let asked = matches!(self.failed, Failed::Capability)
+            || self.is_clone(&[self.errno]) && !self.is_new_user();
+        asked && errnos.contains(&self.errno)
+    }
+
+    pub(super) fn is_link(&self, errno: Errno) -> bool {
+        matches!(self.failed, Failed::Step(Step::Link(_))) && self.errno == errno
+    }
+
+    pub(super) fn is_cgroup(&self, errnos: &[Errno]) -> bool {
+        matches!(self.failed, Failed::Step(Step::Cgroup(_))) && errnos.contains(&self.errno)
+    }
+
+    /// Whether writing a map of user or group ids was refused.
+    pub(super) fn is_map(&self, errno: Errno) -> bool {
+        matches!(self.failed, Failed::Step(Step::Map(..))) && self.errno == errno
+    }
+
+    pub(super) fn is_execve(&self, of: impl Fn(&Path) -> bool, errnos: &[Errno]) -> bool {
+        matches!(self.failed, Failed::Step(Step::Execve(program)) if of(program))
+            && errnos.contains(&self.errno)
+    }
+}
+
+fn errno_of(cause: &(dyn StdError + 'static)) -> Option<Errno> {
+    let io = || cause.downcast_ref::<std::io::Error>()?.raw_os_error().map(Errno::from_raw);
+    cause.downcast_ref().copied().or_else(io)
+}

@@ -1,0 +1,307 @@
+//! Namespaces and mounts that the kernel refuses.
+
+use nix::errno::Errno;
+
+use super::failure::Failed;
+use super::remedies::{LAYER, NOTHING, as_root, remedy, rootless, unconfined};
+use super::{Cause, Row};
+use crate::host_facts::RootMount;
+use crate::reexec::{Call, Step};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        cause: Cause::Wsl1,
+        id: "wsl1",
+        title: "WSL 1 has no namespaces",
+        is: |failure, facts| {
+            facts.wsl == Some(1)
+                && (failure.is_clone(&[failure.errno]) || failure.is_capability(&[failure.errno]))
+        },
+        explanation: |_, _| "WSL 1 is no Linux kernel, and has not these namespaces".into(),
+        remedies: |_, _| {
+            let name = std::env::var("WSL_DISTRO_NAME").unwrap_or("NAME".into());
+            let gives_up = "fast access to the files of Windows; the distribution stops meanwhile";
+            vec![remedy(format!("wsl.exe --set-version {name} 2"), gives_up)]
+        },
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::OldKernel,
+        id: "old-kernel",
+        title: "The kernel is older than 5.11",
+        is: |failure, _| {
+            matches!(failure.failed, Failed::Step(Step::Prepare(Call::CloseRange)))
+                && failure.errno != Errno::EPERM
+        },
+        explanation: |_, facts| {
+            let container = if facts.seccomp { ", or a newer container engine" } else { "" };
+            format!("It takes Linux 5.11 or newer{container}")
+        },
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::NoRoot,
+        id: "no-root",
+        title: "It takes root",
+        is: |failure, facts| {
+            failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin && !facts.root
+        },
+        explanation: |_, _| "It takes root, with sudo or in a user namespace of your own".into(),
+        remedies: |_, facts| [as_root(facts), rootless(facts)].concat(),
+        root_helps: true,
+    },
+    Row {
+        cause: Cause::NoCapSysAdmin,
+        id: "no-cap-sys-admin",
+        title: "Root without CAP_SYS_ADMIN",
+        is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin,
+        explanation: |_, _| "This root has no CAP_SYS_ADMIN, as in a container; this has it".into(),
+        remedies: |_, facts| {
+            let with_it = unconfined(facts, " --cap-add SYS_ADMIN --cap-add NET_ADMIN");
+            // The filter refuses the user namespace, too.
+            let mut remedies = if facts.seccomp { Vec::new() } else { rootless(facts) };
+            remedies.push(with_it);
+            remedies
+        },
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::NoCapSetfcap,
+        id: "no-cap-setfcap",
+        title: "Root without CAP_SETFCAP",
+        is: |failure, facts| failure.is_map(Errno::EPERM) && facts.root && !facts.cap_setfcap,
+        explanation: |_, _| {
+            "Since Linux 5.12 root has to have CAP_SETFCAP to map root's id, and this root has it not, as in \
+             a container without capabilities; this has it"
+                .into()
+        },
+        remedies: |_, facts| vec![unconfined(facts, " --cap-add SETFCAP")],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::UnprivilegedUsernsClone,
+        id: "unprivileged-userns-clone",
+        title: "User namespaces are for root alone",
+        is: |failure, facts| {
+            failure.is_new_user()
+                && failure.errno == Errno::EPERM
+                && !facts.cap_sys_admin
+                && facts.unprivileged_userns_clone == Some(0)
+        },
+        explanation: |_, _| "User namespaces are for root alone here".into(),
+        remedies: |_, _| vec![remedy("sudo sysctl kernel.unprivileged_userns_clone=1", LAYER)],
+        root_helps: true,
+    },
+    Row {
+        cause: Cause::Seccomp,
+        id: "seccomp",
+        title: "A seccomp filter refuses user namespaces",
+        is: |failure, facts| {
+            failure.is_new_user()
+                && failure.errno == Errno::EPERM
+                && facts.seccomp
+                // Programs of the desktop have harmless filters, too.
+                && (facts.engine.is_some()
+                    || facts.apparmor_restrict_unprivileged_userns != Some(1))
+        },
+        explanation: |_, _| {
+            "This looks like a container whose seccomp filter refuses user namespaces; start it with".into()
+        },
+        remedies: |_, facts| vec![unconfined(facts, "")],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::ContainerApparmor,
+        id: "container-apparmor",
+        title: "The container's AppArmor profile refuses mounts",
+        is: |failure, facts| {
+            failure.is_capability(&[Errno::EACCES]) && facts.engine.is_some() && facts.apparmor
+        },
+        explanation: |_, _| {
+            "The AppArmor profile of this container refuses mounts; start it with".into()
+        },
+        remedies: |_, facts| vec![unconfined(facts, "")],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::Apparmor,
+        id: "apparmor",
+        title: "AppArmor restricts user namespaces",
+        is: |failure, facts| {
+            let step = match failure.failed {
+                Failed::Step(step) => {
+                    failure.is_new_user() || matches!(step, Step::Map(..) | Step::Link(_))
+                }
+                _ => true,
+            };
+            let restricted = step
+                && [Errno::EPERM, Errno::EACCES].contains(&failure.errno)
+                && facts.apparmor_restrict_unprivileged_userns == Some(1)
+                && !facts.is_first_root();
+            // Nothing else says EACCES to a new user namespace.
+            let denied = failure.is_new_user() && failure.errno == Errno::EACCES && facts.apparmor;
+            restricted || denied
+        },
+        explanation: |_, _| {
+            "AppArmor leaves an ordinary user's user namespaces no capability, as on Ubuntu; a profile for \
+             these programs lifts that"
+                .into()
+        },
+        remedies: |_, _| {
+            vec![
+                remedy(
+                    "cargo doctor apparmor | sudo apparmor_parser -r",
+                    "the restriction for the programs of this folder, until the next boot",
+                ),
+                remedy("sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0", LAYER),
+            ]
+        },
+        root_helps: true,
+    },
+    Row {
+        cause: Cause::ForeignProc,
+        id: "foreign-proc",
+        title: "/proc shows another PID namespace",
+        is: |failure, _| matches!(failure.failed, Failed::Step(Step::OwnProc)),
+        explanation: |_, _| {
+            "/proc shows another PID namespace, where this number is another process's, as after `unshare \
+             --pid` without --mount-proc; with a /proc of this one"
+                .into()
+        },
+        remedies: |_, facts| {
+            let command = format!("unshare --mount-proc cargo run -p {}", facts.package);
+            vec![remedy(command, NOTHING)]
+        },
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::CoveredProc,
+        id: "covered-proc",
+        title: "Parts of /proc are covered",
+        is: |failure, facts| {
+            // In the first user namespace a new one may show what it likes.
+            failure.is_capability(&[Errno::EPERM])
+                && facts.cap_sys_admin
+                && facts.user_namespace
+                && facts.proc_covered
+        },
+        explanation: |_, _| {
+            "Parts of /proc are covered, as in a container, and no new one may show them; start that with"
+                .into()
+        },
+        remedies: |_, facts| vec![unconfined(facts, "")],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::ForeignNamespace,
+        id: "foreign-namespace",
+        title: "It belongs to another user namespace",
+        is: |failure, facts| {
+            failure.is_capability(&[Errno::EPERM]) && facts.user_namespace && !facts.seccomp
+        },
+        explanation: |_, _| {
+            "This is root of a user namespace, and what it asks for belongs to another one; with namespaces \
+             for all of it"
+                .into()
+        },
+        remedies: |_, facts| rootless(facts),
+        root_helps: true,
+    },
+    Row {
+        cause: Cause::ContainerSeccomp,
+        id: "container-seccomp",
+        title: "A seccomp filter refuses a system call",
+        is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && facts.seccomp,
+        explanation: |_, _| {
+            "This looks like a container whose seccomp filter refuses this call; start it with"
+                .into()
+        },
+        remedies: |_, facts| vec![unconfined(facts, "")],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::UsernsRefused,
+        id: "userns-refused",
+        title: "User namespaces are refused",
+        is: |failure, _| failure.is_new_user() && failure.errno == Errno::EPERM,
+        explanation: |_, _| {
+            "User namespaces are refused here, as after a chroot(2), or by a security module".into()
+        },
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::MaxUserNamespaces,
+        id: "max-user-namespaces",
+        title: "User namespaces are switched off",
+        is: |failure, facts| {
+            failure.is_new_user()
+                && failure.is_clone(&[Errno::ENOSPC, Errno::EUSERS])
+                && facts.max_user_namespaces == Some(0)
+        },
+        explanation: |_, _| "User namespaces are switched off".into(),
+        remedies: |_, _| vec![remedy("sudo sysctl user.max_user_namespaces=15000", LAYER)],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::NamespaceLimit,
+        id: "namespace-limit",
+        title: "A limit of namespaces is reached",
+        is: |failure, _| failure.is_clone(&[Errno::ENOSPC, Errno::EUSERS]),
+        explanation: |_, _| {
+            "A limit of namespaces is reached, or 32 are nested; the limits of this machine show"
+                .into()
+        },
+        remedies: |_, _| vec![remedy("grep . /proc/sys/user/max_*_namespaces", NOTHING)],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::ProcessLimit,
+        id: "process-limit",
+        title: "The limit of processes is reached",
+        is: |failure, _| failure.is_clone(&[Errno::EAGAIN]),
+        explanation: |_, _| {
+            "The limit of processes is reached: see `ulimit -u`, and pids.max of this cgroup".into()
+        },
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::NoSuchNamespace,
+        id: "no-such-namespace",
+        title: "The kernel lacks a kind of namespace",
+        is: |failure, _| failure.is_clone(&[Errno::EINVAL, Errno::ENOSYS]),
+        explanation: |_, _| "This kernel was built without one of these namespaces".into(),
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::Initramfs,
+        id: "initramfs",
+        title: "The root file system cannot be changed",
+        is: |failure, facts| {
+            failure.is_capability(&[Errno::EINVAL]) && facts.root_mount == RootMount::Initramfs
+        },
+        explanation: |_, _| {
+            "The root file system is an initramfs, which cannot be moved away: start it on another one"
+                .into()
+        },
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::Chroot,
+        id: "chroot",
+        title: "Started after a chroot",
+        is: |failure, facts| {
+            failure.is_capability(&[Errno::EINVAL]) && facts.root_mount == RootMount::Chroot
+        },
+        explanation: |_, _| {
+            "The root directory is no mount point, as after a chroot(2): start it outside of that"
+                .into()
+        },
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+];

@@ -1,0 +1,49 @@
+//! Programs that cannot be executed, and a /proc that is not there.
+
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::remedies::{NOTHING, remedy};
+use super::{Cause, Row};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        cause: Cause::NoProc,
+        id: "no-proc",
+        title: "/proc is not mounted",
+        is: |failure, _| {
+            failure.is_execve(|program| program == Path::new("/proc/self/exe"), &[Errno::ENOENT])
+        },
+        explanation: |_, _| "/proc is not mounted here".into(),
+        remedies: |_, _| vec![remedy("sudo mount -t proc proc /proc", NOTHING)],
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::Shell,
+        id: "shell",
+        title: "The shell cannot be executed",
+        is: |failure, _| {
+            failure.is_execve(|_| true, &[Errno::ENOENT, Errno::ENOEXEC, Errno::EACCES])
+        },
+        explanation: |failure, _| {
+            let without_path = |program: &Path| program.components().count() == 1;
+            let explanation = match failure.errno {
+                Errno::ENOENT if failure.is_execve(without_path, &[Errno::ENOENT]) => {
+                    "The whole path is wanted, such as /bin/sh: PATH is not searched"
+                }
+                Errno::ENOENT => {
+                    "There is no such file, or its interpreter is missing (from stage 03 on its path starts \
+                     at the root directory of the container)"
+                }
+                Errno::ENOEXEC => {
+                    "It is no program for this machine's architecture, or a script without a #! line"
+                }
+                _ => "It is not an executable file, or its file system is mounted noexec",
+            };
+            explanation.into()
+        },
+        remedies: |_, _| Vec::new(),
+        root_helps: false,
+    },
+];

@@ -1,0 +1,61 @@
+//! The root directory: what is wrong with it.
+
+use super::remedies::{NOTHING, install, known};
+use super::{Cause, Row};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        cause: Cause::RootNoexec,
+        id: "root-noexec",
+        title: "The root directory is mounted noexec",
+        is: |_, _| false,
+        explanation: |_, _| "Its file system is mounted noexec, so put it elsewhere".into(),
+        remedies: |failure, facts| known(failure, facts, NOTHING),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::RootOfAnotherUser,
+        id: "root-of-another-user",
+        title: "The root directory is another user's",
+        is: |_, _| false,
+        explanation: |_, _| {
+            "Its owner could have planted what you are about to execute; use one of your own".into()
+        },
+        remedies: |failure, facts| known(failure, facts, NOTHING),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::RootWritable,
+        id: "root-writable",
+        title: "Others can write to the root directory",
+        is: |_, _| false,
+        explanation: |_, _| {
+            "Other users could have planted what you are about to execute; when you trust it".into()
+        },
+        remedies: |failure, facts| known(failure, facts, "the others' right to write there"),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::RootNotWhole,
+        id: "root-not-whole",
+        title: "The root directory is not whole",
+        is: |_, _| false,
+        explanation: |_, _| "Something is missing in it; this helps".into(),
+        remedies: |failure, facts| known(failure, facts, NOTHING),
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::NoBusybox,
+        id: "no-busybox",
+        title: "No programs for a root directory",
+        is: |_, _| false,
+        explanation: |_, _| {
+            "A root directory is made of busybox, or of your own programs, and here both are missing".into()
+        },
+        remedies: |_, facts| {
+            let debian = facts.installer == Some("apt-get install");
+            install(facts, if debian { "busybox-static" } else { "busybox" })
+        },
+        root_helps: false,
+    },
+];
