@@ -19,7 +19,9 @@ mod commands;
 mod layer;
 mod lesson;
 
+pub use blob::hex;
 pub use commands::commands;
+pub use layer::WHITEOUT;
 
 /// What an engine calls the image.
 pub const NAME: &str = "localhost/nshost:latest";

@@ -1,4 +1,4 @@
-//! The container of a stage in OCI's words: a bundle, an image, a Pod.
+//! The container of a stage in OCI's words: a bundle, an image, a Pod. And the way back: an image as a root directory.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{ArgGroup, Parser};
+use clap::{ArgGroup, Parser, Subcommand};
 use common::check::{check, init_logging};
 
 use container::Container;
@@ -21,6 +21,7 @@ mod options;
 mod place;
 mod pod;
 mod runtime;
+mod unpack;
 
 /// What the command line can say.
 #[derive(Parser)]
@@ -30,10 +31,15 @@ mod runtime;
     name = "cargo bundle",
     override_usage = "cargo bundle DIR [OPTIONS] [-- SHELL ARGUMENTS]\n       \
                       cargo bundle --image FILE [--format oci|docker] [OPTIONS] [-- SHELL ARGUMENTS]\n       \
-                      cargo bundle --pod [OPTIONS] [-- SHELL ARGUMENTS]",
+                      cargo bundle --pod [OPTIONS] [-- SHELL ARGUMENTS]\n       \
+                      cargo bundle unpack ARCHIVE DIR [--limit MIB]",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     group(ArgGroup::new("what").args(["directory", "image", "pod"]).required(true))
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Directory to make, as a bundle
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -53,7 +59,21 @@ struct Args {
     shell_args: Vec<OsString>,
 }
 
-/// Does one of the three.
+#[derive(Subcommand)]
+enum Command {
+    /// Makes a directory for --rootfs out of an image's archive
+    Unpack {
+        /// What `docker save`, `podman save` or `skopeo copy` has written
+        archive: PathBuf,
+        /// Directory to make
+        directory: PathBuf,
+        /// How much an image may hold, in MiB
+        #[arg(long, value_name = "MIB", default_value_t = 4096)]
+        limit: u64,
+    },
+}
+
+/// Does one of the four.
 fn main() -> ExitCode {
     init_logging();
     check(run(Args::parse()))
@@ -61,6 +81,11 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<ExitCode> {
     interrupt::remember()?;
+    if let Some(Command::Unpack { archive, directory, limit }) = args.command {
+        unpack::unpack(&archive, &directory, limit)?;
+        print(&unpack::command(&directory)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let container = Container::new(args.options, args.shell_args)?;
     if let Some(directory) = args.directory {
         write_bundle(&container, &directory)?;

@@ -156,7 +156,7 @@ pub fn skopeo_and_umoci_take_the_image_for_one(stage: &Stage) {
 }
 
 /// The names in a directory, in order.
-fn names(directory: &str) -> Vec<String> {
+pub fn names(directory: &str) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect::<Vec<_>>().sorted()
