@@ -3,6 +3,7 @@
 //! - [`reexec`] starts this program again, or a shell, in new namespaces.
 //! - [`check`] sets up the log, and turns the one error that reaches `main` into a line and a status.
 //! - [`diagnosis`] is the table of what can be in the way, and of what helps; [`host_facts`] is what it looks at.
+//! - [`quote`] shows names and paths that others have chosen.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
 //!
 //! Clone flags, id maps, mounts, the change of the root directory and the loop of process 1 are not
@@ -19,6 +20,8 @@ pub mod check;
 pub mod diagnosis;
 #[cfg(target_os = "linux")]
 pub mod host_facts;
+#[cfg(target_os = "linux")]
+pub mod quote;
 #[cfg(target_os = "linux")]
 pub mod reexec;
 #[cfg(target_os = "linux")]

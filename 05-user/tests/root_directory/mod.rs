@@ -15,8 +15,15 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{geteuid, getpid};
 
-/// The tests of this file.
+mod place;
+mod whose;
+
+/// The tests of this folder.
 pub fn tests() -> Vec<Test> {
+    [of_the_hosts_programs(), whose::tests(), place::tests()].into_iter().flatten().collect()
+}
+
+fn of_the_hosts_programs() -> Vec<Test> {
     tests![
         &[As::Root] => [
             first_starts_of_several_users_at_once_all_find_a_root_directory,

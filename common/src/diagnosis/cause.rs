@@ -71,6 +71,8 @@ pub enum Cause {
     CgroupNamespace,
     /// The root directory is mounted noexec
     RootNoexec,
+    /// No place for a root directory
+    RootNowhere,
     /// The root directory is another user's
     RootOfAnotherUser,
     /// Others can write to the root directory

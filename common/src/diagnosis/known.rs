@@ -22,7 +22,18 @@ impl Known {
         Known { cause, said: said.into(), command: None }
     }
 
-    /// Sets the command that helps. `{package}` in it stands for the stage, as `cargo run -p` takes it.
+    /// Its cause.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// Sets the command that helps, as [`Known::remedy`] does, where there is none yet.
+    pub(crate) fn or_remedy(&mut self, command: String) {
+        self.command.get_or_insert(command);
+    }
+
+    /// Sets the command that helps. `{package}` in it stands for the stage, as `cargo run -p` takes it, and
+    /// `{run}` for `run`, or for the alias that the stage has to be started by.
     pub fn remedy(self, command: impl Into<String>) -> Known {
         Known { command: Some(command.into()), ..self }
     }

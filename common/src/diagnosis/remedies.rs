@@ -18,8 +18,34 @@ pub(super) fn remedy(command: impl Into<String>, gives_up: &str) -> Remedy {
 pub(super) fn known(failure: &Failure, facts: &HostFacts, gives_up: &str) -> Vec<Remedy> {
     let Failed::Known(known) = failure.failed else { return Vec::new() };
     let command = known.command.as_ref();
-    let command = command.map(|command| command.replace("{package}", &facts.package));
+    let command = command
+        .map(|command| command.replace("{run}", run(facts)).replace("{package}", &facts.package));
     command.map(|command| remedy(command, gives_up)).into_iter().collect()
+}
+
+/// The alias of Cargo's that starts the stage as this process was started, or as it has to be.
+fn run(facts: &HostFacts) -> &'static str {
+    let takes_root = ["uts", "uts-hostname", "pid", "mount"].contains(&facts.package.as_str());
+    match (facts.root, facts.user_namespace) {
+        (true, true) if facts.engine.is_none() => "rootless",
+        (true, false) if std::env::var_os("SUDO_UID").is_some() => "as-root",
+        (false, _) if takes_root && facts.unshare => "rootless",
+        _ => "run",
+    }
+}
+
+/// Another place for a root directory; in an engine's container, which may have none, a /tmp to execute from.
+pub(super) fn another_place(failure: &Failure, facts: &HostFacts) -> Vec<Remedy> {
+    let place = known(failure, facts, NOTHING);
+    let engine = match facts.engine {
+        Some(Engine::Docker) => "docker",
+        Some(Engine::Podman) => "podman",
+        _ => return place,
+    };
+    if place.is_empty() {
+        return vec![remedy(format!("{engine} run --tmpfs /tmp:exec"), NOTHING)];
+    }
+    place
 }
 
 /// A start as root, where that can be had.

@@ -1,6 +1,6 @@
 //! The root directory: what is wrong with it.
 
-use super::remedies::{NOTHING, install, known};
+use super::remedies::{NOTHING, another_place, install, known};
 use super::{Cause, Row};
 
 pub(super) const ROWS: &[Row] = &[
@@ -10,7 +10,16 @@ pub(super) const ROWS: &[Row] = &[
         title: "The root directory is mounted noexec",
         is: |_, _| false,
         explanation: |_, _| "Its file system is mounted noexec, so put it elsewhere".into(),
-        remedies: |failure, facts| known(failure, facts, NOTHING),
+        remedies: another_place,
+        root_helps: false,
+    },
+    Row {
+        cause: Cause::RootNowhere,
+        id: "root-nowhere",
+        title: "No place for a root directory",
+        is: |_, _| false,
+        explanation: |_, _| "It has to be made somewhere else".into(),
+        remedies: another_place,
         root_helps: false,
     },
     Row {

@@ -26,7 +26,7 @@ use crate::terminal::{self, Terminal};
 const STACK_SIZE: usize = 64 * 1024;
 
 /// Where programs are in a root directory.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Returns a command that starts this program again, at the entry point `name` of
 /// [`dispatch`](super::dispatch).

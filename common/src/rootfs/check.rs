@@ -1,98 +1,123 @@
 //! What a root directory has to be before anybody moves into it.
 
-use std::fs::Metadata;
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::statvfs::{FsFlags, statvfs};
+use anyhow::{Context, Result, ensure};
+use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::contents::{BIN, MOUNT_POINTS};
-use super::trust::{OVERFLOW_UID, is_trusted, is_writable_by_others};
+use super::trust::{ensure_leads_to_the_same, ensure_not_written_by_others};
+use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
-use crate::host_facts::in_first_user_namespace;
+use crate::quote::{quoted, shown};
 
-pub(super) fn checked(rootfs: &Path, is_default: bool) -> Result<PathBuf> {
-    let said = format!("root directory {}", rootfs.display());
-    let rootfs = rootfs.canonicalize().with_context(|| said.clone())?;
-    // Not of what a link leads to. There is none now; one that comes to be is not to be followed.
-    let metadata = rootfs.symlink_metadata().with_context(|| said.clone())?;
-    ensure!(metadata.is_dir(), "{said}: not a directory");
-    ensure!(rootfs.parent().is_some(), "{said}: this is the root directory of the host");
-    ensure_safe(&rootfs, &metadata)?;
-    // A mount on a link would be one on the host.
-    let is_directory =
-        |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    let mount_points = MOUNT_POINTS.iter().map(|mount_point| rootfs.join(mount_point));
-    let missing: Vec<_> = mount_points.filter(|directory| !is_directory(directory)).collect();
-    let whole = missing.is_empty() && (!is_default || rootfs.join(BIN).join("sh").exists());
-    let not_whole = |what: &str| Known::new(Cause::RootNotWhole, format!("{said}: {what}"));
-    if !whole && is_default {
-        let new = not_whole("not whole any more; when it is gone, the next start makes a new one");
-        bail!(new.remedy(format!("rm -r {}", rootfs.display())));
+/// A directory that can become a container's `/`. Its descriptor (an O_PATH one, for fchdir(2)) stays with the
+/// directory that was checked, whatever becomes of the path.
+pub struct RootDirectory(Place);
+
+impl AsFd for RootDirectory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.file.as_fd()
     }
-    let missing: Vec<_> = missing.iter().map(|directory| directory.to_string_lossy()).collect();
-    let mkdir =
-        || not_whole("a mount point is missing").remedy(format!("mkdir {}", missing.join(" ")));
-    ensure!(whole, mkdir());
-    ensure_executable(&rootfs)?;
-    Ok(rootfs)
 }
 
-/// Fails if another user could have put something into `rootfs`, or could put another directory in its
-/// place.
-fn ensure_safe(rootfs: &Path, metadata: &Metadata) -> Result<()> {
-    let said = format!("root directory {}", rootfs.display());
-    let owner = metadata.uid();
-    let belongs = || {
-        let said = format!("{said}: belongs to another user (id {owner})");
-        Known::new(Cause::RootOfAnotherUser, said).remedy(copy_and_use(rootfs))
+impl AsRef<Path> for RootDirectory {
+    /// Its path, absolute and without symbolic links, for messages.
+    fn as_ref(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+/// Opens the directory `rootfs`, and checks it.
+///
+/// - `is_ours`: whether it is one that [`super::make`] has made, and so is to be whole.
+pub(super) fn open(rootfs: &Path, is_ours: bool) -> Result<RootDirectory> {
+    let said = || format!("root directory {}", shown(rootfs));
+    let place = find(rootfs).with_context(said)?;
+    ensure_nobody_else_writes(&place).with_context(said)?;
+    ensure_whole(&place, is_ours).with_context(said)?;
+    ensure_executable(&place).with_context(said)?;
+    Ok(RootDirectory(place))
+}
+
+fn find(rootfs: &Path) -> Result<Place> {
+    let rootfs = absolute(rootfs).context("find the current directory")?;
+    let host = Place::root()?;
+    let place = follow(&host, &rootfs, ensure_leads_to_the_same)?;
+    ensure!(place.metadata.is_dir(), "not a directory");
+    let file = |place: &Place| (place.metadata.dev(), place.metadata.ino());
+    ensure!(file(&place) != file(&host), "this is the root directory of the host");
+    Ok(place)
+}
+
+/// Fails if others can write to the root directory, to where its programs are, or to its shell.
+fn ensure_nobody_else_writes(root: &Place) -> Result<()> {
+    ensure_not_written_by_others(root)?;
+    let check = |place: &Place| {
+        let said = || shown(&place.path);
+        // The mode of a symbolic link means nothing: symlink(7). Its owner does.
+        if place.metadata.is_symlink() {
+            Ok(())
+        } else {
+            ensure_not_written_by_others(place).with_context(said)
+        }
     };
-    ensure!(is_trusted(owner), belongs());
-    let writable = || {
-        let said = format!("{said}: writable by other users");
-        Known::new(Cause::RootWritable, said).remedy(format!("chmod go-w {}", rootfs.display()))
-    };
-    ensure!(!is_writable_by_others(metadata), writable());
-    for parent in rootfs.ancestors().skip(1) {
-        let metadata =
-            parent.symlink_metadata().with_context(|| format!("{said}: {}", parent.display()))?;
-        // In a user namespace root's own directories, such as /, look like those of any other user: of them
-        // nothing can be told.
-        let owner = metadata.uid();
-        let trusted = is_trusted(owner) || (owner == OVERFLOW_UID && !in_first_user_namespace());
-        let sticky = metadata.mode() & 0o1000 != 0;
-        let said = format!("{said}: another user can rename it in {}", parent.display());
-        let owned = || Known::new(Cause::RootOfAnotherUser, &said).remedy(copy_and_use(rootfs));
-        ensure!(metadata.is_dir() && trusted, owned());
-        let writable = || {
-            Known::new(Cause::RootWritable, &said)
-                .remedy(format!("chmod go-w {}", parent.display()))
-        };
-        ensure!(sticky || !is_writable_by_others(&metadata), writable());
+    for path in [BIN.into(), Path::new(BIN).join("sh")] {
+        // Another shell may be asked for.
+        if let Some(place) = found(follow(root, &path, check))? {
+            check(&place)?;
+        }
     }
     Ok(())
 }
 
-/// Fails if nothing can be executed in `rootfs`.
-pub(super) fn ensure_executable(rootfs: &Path) -> Result<()> {
-    let said = format!("root directory {}", rootfs.display());
-    let flags = statvfs(rootfs).with_context(|| said.clone())?.flags();
-    let noexec = || {
-        let said =
-            format!("{said}: nothing can be executed in it: its file system is mounted noexec");
-        Known::new(Cause::RootNoexec, said).remedy(MAKE_AND_USE)
+/// Turns the error for a file that isn't there into `None`.
+fn found(place: Result<Place>) -> Result<Option<Place>> {
+    let missing = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+    match place {
+        Err(error)
+            if error.downcast_ref().is_some_and(|io: &io::Error| missing.contains(&io.kind())) =>
+        {
+            Ok(None)
+        }
+        place => place.map(Some),
+    }
+}
+
+fn ensure_whole(root: &Place, is_ours: bool) -> Result<()> {
+    let mut missing = Vec::new();
+    for name in MOUNT_POINTS {
+        // A mount on a link would be one on the host.
+        let place = found(root.open(&OsString::from(name))).with_context(|| name)?;
+        if !place.is_some_and(|place| place.metadata.is_dir()) {
+            missing.push(root.path.join(name));
+        }
+    }
+    let not_whole = |what| Known::new(Cause::RootNotWhole, what);
+    let shell = Path::new(BIN).join("sh");
+    let whole =
+        missing.is_empty() && (!is_ours || found(follow(root, &shell, |_| Ok(())))?.is_some());
+    let new = || {
+        not_whole("not whole any more; when it is gone, the next start makes a new one")
+            .remedy(format!("rm -r {}", quoted(&root.path)))
     };
-    ensure!(!flags.contains(FsFlags::ST_NOEXEC), noexec());
+    ensure!(whole || !is_ours, new());
+    let mkdir = |missing: Vec<PathBuf>| {
+        let names: Vec<_> = missing.iter().map(quoted).collect();
+        not_whole("a mount point is missing").remedy(format!("mkdir {}", names.join(" ")))
+    };
+    ensure!(whole, mkdir(missing));
     Ok(())
 }
 
-/// Makes a root directory where it can be used, and uses it.
-pub(super) const MAKE_AND_USE: &str =
-    "cargo doctor root ~/busybox && cargo run -p {package} -- --rootfs ~/busybox";
-
-/// A command that copies a root directory to where it can be used, and uses it.
-fn copy_and_use(rootfs: &Path) -> String {
-    let rootfs = rootfs.display();
-    format!("cp -r {rootfs} ~/busybox && cargo run -p {{package}} -- --rootfs ~/busybox")
+/// Fails if nothing can be executed there.
+pub(super) fn ensure_executable(place: &Place) -> Result<()> {
+    let flags = fstatvfs(&place.file).map_err(io::Error::from)?.flags();
+    let said = "nothing can be executed in it";
+    ensure!(!flags.contains(FsFlags::ST_NOEXEC), Known::new(Cause::RootNoexec, said));
+    Ok(())
 }

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::libraries::{self, Needs};
+use crate::quote::shown;
 
 /// Where the programs are, from the root directory.
 pub(super) const BIN: &str = "bin";
@@ -23,10 +24,19 @@ pub(super) const DIRECTORIES: [&str; 11] =
 pub(super) const FILES: [(&str, &str); 4] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
-    ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+    ("etc/hosts", "127.0.0.1 localhost nshost\n::1 localhost nshost\n"),
     // Stage 03 has no device there: a shell takes the standard input of its background jobs from here.
     ("dev/null", ""),
 ];
+
+/// What a root directory takes.
+pub(super) struct Size {
+    /// Inodes.
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    /// Bytes of the largest file.
+    pub(super) largest: u64,
+}
 
 /// Programs of this host, their libraries, and links: by their paths from the root directory that they are for.
 #[derive(Default)]
@@ -57,7 +67,7 @@ impl Contents {
     ///
     /// Those of [`libraries::of`]. Nothing has been added then.
     pub(super) fn add_program(&mut self, program: &Path, name: &str) -> Result<()> {
-        let metadata = program.metadata().with_context(|| program.display().to_string())?;
+        let metadata = program.metadata().with_context(|| shown(program))?;
         let file = (metadata.dev(), metadata.ino());
         if let Some(first) = self.programs.get(&file).cloned() {
             self.add_link(name, &first);
@@ -79,6 +89,23 @@ impl Contents {
     /// Adds the script `text` as `/bin/NAME`.
     pub(super) fn add_script(&mut self, name: &str, text: &'static str) {
         self.scripts.insert(Path::new(BIN).join(name), text);
+    }
+
+    /// What all of it takes on a file system with blocks of `block` bytes.
+    ///
+    /// # Errors
+    ///
+    /// A program has gone meanwhile.
+    pub(super) fn size(&self, block: u64) -> Result<Size> {
+        let names = self.links.len() + self.scripts.len() + DIRECTORIES.len() + FILES.len();
+        let mut size = Size { files: names as u64, bytes: names as u64 * block, largest: block };
+        for program in self.copies.values() {
+            let length = program.metadata().with_context(|| shown(program))?.len();
+            size.files += 1;
+            size.bytes += length.next_multiple_of(block);
+            size.largest = size.largest.max(length);
+        }
+        Ok(size)
     }
 
     /// Adds a loader, and libraries, each by its own path.
@@ -106,7 +133,7 @@ fn own_path(path: &Path) -> Result<PathBuf> {
     if path.components().all(|component| component != Component::ParentDir) {
         return Ok(path.into());
     }
-    path.canonicalize().with_context(|| path.display().to_string())
+    path.canonicalize().with_context(|| shown(path))
 }
 
 /// The path from a root directory that the absolute `path` stands for.

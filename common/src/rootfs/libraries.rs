@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::elf;
+use crate::quote::shown;
 
 /// What a dynamic program needs beside its own file.
 pub(super) struct Needs {
@@ -28,11 +29,11 @@ pub(super) struct Needs {
 /// The file can't be read (it may be executed and not read), is no ELF program, or its loader can't be
 /// executed, or says no: a library is missing, or the file system of one is mounted noexec.
 pub(super) fn of(program: &Path) -> Result<Option<Needs>> {
-    let file = File::open(program).with_context(|| format!("open {}", program.display()))?;
-    let loader = elf::interpreter(&file).with_context(|| format!("read {}", program.display()))?;
+    let file = File::open(program).with_context(|| format!("open {}", shown(program)))?;
+    let loader = elf::interpreter(&file).with_context(|| format!("read {}", shown(program)))?;
     // A static program is not for a loader: glibc's would crash.
     let Some(loader) = loader else { return Ok(None) };
-    let said = || format!("{} --list {}", loader.display(), program.display());
+    let said = || format!("{} --list {}", shown(&loader), shown(program));
     let output = list(&loader, program).with_context(said)?;
     let message = String::from_utf8_lossy(&output.stderr);
     ensure!(

@@ -12,15 +12,16 @@ use nix::unistd::{geteuid, mkdtemp};
 
 use super::contents::{BIN, Contents, DIRECTORIES, FILES};
 use super::trust::outer_uid;
+use crate::quote::shown;
 
 /// Makes a root directory of `contents` at `target`. It is made beside its place and renamed, so that `target` is whole
 /// or not there, whoever else is making it and whenever this is interrupted.
 pub(super) fn build(target: &Path, contents: &Contents) -> Result<()> {
-    remove_abandoned(target)?;
+    remove_abandoned(target);
     let before = umask(Mode::from_bits_truncate(0o022));
     let built = build_beside(target, contents);
     umask(before);
-    remove_abandoned(target)?;
+    remove_abandoned(target);
     match built {
         // rename(2) does not replace a directory with something in it, or another user's. This one was
         // made by another start, which was faster.
@@ -51,7 +52,7 @@ fn workshop(target: &Path) -> Result<(PathBuf, Flock<File>)> {
     let template = target.with_file_name(format!("{}{SUFFIX}", workshop_prefix(target)));
     loop {
         let workshop =
-            mkdtemp(&template).with_context(|| format!("mkdtemp {}", template.display()))?;
+            mkdtemp(&template).with_context(|| format!("mkdtemp {}", shown(&template)))?;
         // Before it is locked it looks abandoned, and another start may be about to remove it.
         if let Some(lock) = lock(&workshop)?.filter(|_| workshop.exists()) {
             return Ok((workshop, lock));
@@ -71,16 +72,16 @@ fn lock(directory: &Path) -> Result<Option<Flock<File>>> {
     match OpenOptions::new().read(true).custom_flags(flags).open(directory) {
         Ok(file) => Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("open {}", directory.display())),
+        Err(error) => Err(error).with_context(|| format!("open {}", shown(&directory))),
     }
 }
 
 /// Removes what starts that were killed in the middle of [`build`] have left beside `target`.
-fn remove_abandoned(target: &Path) -> Result<()> {
+fn remove_abandoned(target: &Path) {
     let prefix = workshop_prefix(target);
     let parent = target.parent().unwrap_or(Path::new("/"));
-    for entry in fs::read_dir(parent).with_context(|| format!("read {}", parent.display()))? {
-        let entry = entry.context("read a directory entry")?;
+    // What can't be seen can't be removed, and is in nobody's way.
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let suffix = name.to_str().and_then(|name| name.strip_prefix(&prefix));
         let is_ours =
@@ -89,12 +90,11 @@ fn remove_abandoned(target: &Path) -> Result<()> {
             && entry.metadata().is_ok_and(is_ours)
         {
             // Locked, somebody is at work in it.
-            if let Some(_lock) = lock(&entry.path())? {
+            if let Ok(Some(_lock)) = lock(&entry.path()) {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
     }
-    Ok(())
 }
 
 /// Puts everything into the empty directory `root`.
@@ -122,21 +122,21 @@ pub(super) fn write(root: &Path, contents: &Contents) -> Result<()> {
             // Not with the mode of the original: a copy of mount(8) must not be set-user-ID.
             fs::copy(program, &to)
                 .and_then(|_| fs::set_permissions(&to, Permissions::from_mode(0o755)))
-                .with_context(|| format!("copy {} to {}", program.display(), to.display()))?;
+                .with_context(|| format!("copy {} to {}", shown(program), shown(&to)))?;
         }
     }
     for (place, target) in &contents.links {
         let link = root.join(place);
         if is_new(&link) {
             make_parent(&link)?;
-            symlink(target, &link).with_context(|| format!("link {}", link.display()))?;
+            symlink(target, &link).with_context(|| format!("link {}", shown(&link)))?;
         }
     }
     for (place, text) in &contents.scripts {
         let script = root.join(place);
         fs::write(&script, text)
             .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)))
-            .with_context(|| format!("write {}", script.display()))?;
+            .with_context(|| format!("write {}", shown(&script)))?;
     }
     Ok(())
 }
@@ -144,5 +144,5 @@ pub(super) fn write(root: &Path, contents: &Contents) -> Result<()> {
 /// Makes the directory that the file is to be in.
 fn make_parent(file: &Path) -> Result<()> {
     let directory = file.parent().unwrap_or(file);
-    fs::create_dir_all(directory).with_context(|| format!("mkdir {}", directory.display()))
+    fs::create_dir_all(directory).with_context(|| format!("mkdir {}", shown(&directory)))
 }

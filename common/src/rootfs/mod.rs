@@ -1,31 +1,40 @@
 //! The directory that becomes a container's `/`: made when the default one is missing, and checked before
 //! anybody moves into it.
 
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, anyhow};
+use log::Level;
 use nix::unistd::getpid;
 
+pub use self::check::RootDirectory;
 use self::contents::Contents;
+use self::trust::outer_uid;
 use crate::diagnosis::{Cause, Known};
+use crate::quote::shown;
 use crate::signals;
 
+mod advice;
 mod check;
 mod contents;
 mod elf;
 mod libraries;
 mod make;
+mod mounts;
+mod room;
 mod tools;
 mod trust;
+mod walk;
 
 /// The root directory of a container when the reader names none. It is made when it is missing.
 pub const DEFAULT: &str = "/tmp/busybox";
 
-/// Returns the absolute path of the root directory to use for `rootfs`, checked.
+/// Returns the root directory to use for `rootfs`, open and checked.
 ///
 /// [`DEFAULT`] is made when it is missing: from this host's busybox, or else from its own shell and tools.
-/// When it belongs to somebody else, `/tmp/busybox-UID` takes its place, and a warning says so.
+/// When it belongs to somebody else, or can't be looked into, `/tmp/busybox-UID` takes its place, and a warning
+/// says so.
 ///
 /// To be called before the clone: inside a user namespace all owners but the mapped ones look alike.
 ///
@@ -34,45 +43,60 @@ pub const DEFAULT: &str = "/tmp/busybox";
 /// # Errors
 ///
 /// One line that names the directory and says what is wrong with it: it is missing, no directory, lacks a
-/// mount point, is mounted noexec; or another user owns it or can write to it, and could have planted what
-/// is about to be executed.
-pub fn prepare(rootfs: &Path) -> Result<PathBuf> {
-    let is_default = rootfs == Path::new(DEFAULT);
-    let rootfs = if is_default { default_rootfs()? } else { rootfs.to_owned() };
-    check::checked(&rootfs, is_default)
+/// mount point, is mounted noexec; or another user owns it, has mounted it, or can write to it, to a directory
+/// above it, or to its shell, and could have planted what is about to be executed. For root that has been called
+/// by sudo(8), its caller is another user.
+pub fn prepare(rootfs: &Path) -> Result<RootDirectory> {
+    if rootfs == Path::new(DEFAULT) {
+        return default_root().map_err(|error| advice::with_another(error, None));
+    }
+    check::open(rootfs, false).map_err(|error| advice::with_another(error, Some(rootfs)))
 }
 
-/// Returns the default root directory that [`prepare`] would take, checked, and whether it is there. When it is
-/// not, it could be made. Makes nothing.
+fn default_root() -> Result<RootDirectory> {
+    loop {
+        match choose()? {
+            // Another start may be making it, too. So it is looked at once more.
+            Choice { path, root: None, .. } => build(&path)?,
+            Choice { path, root: Some(root), passed_over } => {
+                if let Some(error) = passed_over {
+                    // Under sudo(8) it is as it should be: the first one is for the caller's containers.
+                    let level = if trust::is_sudo() { Level::Info } else { Level::Warn };
+                    log::log!(level, "{error:#}: using {}", shown(path));
+                }
+                return Ok(root);
+            }
+        }
+    }
+}
+
+/// Returns the path of the default root directory that [`prepare`] would take, checked, and whether it is there.
+/// When it is not, it could be made. Makes nothing.
 ///
 /// # Errors
 ///
 /// Those of [`prepare`].
 pub fn look() -> Result<(PathBuf, bool)> {
-    let candidates = default_candidates();
-    let theirs = |path: &&PathBuf| {
-        path.symlink_metadata().is_ok_and(|metadata| !trust::is_trusted(metadata.uid()))
-    };
-    let Some(candidate) = candidates.iter().find(|path| !theirs(path)) else {
-        return Err(all_taken(&candidates[1]));
-    };
-    if candidate.symlink_metadata().is_ok() {
-        return Ok((check::checked(candidate, true)?, true));
+    let choice = choose().map_err(|error| advice::with_another(error, None))?;
+    if choice.root.is_none() {
+        plan(&choice.path).map_err(|error| advice::with_another(error, None))?;
     }
-    check::ensure_executable(candidate.parent().unwrap_or(Path::new("/")))?;
-    tools::of_this_host()?;
-    Ok((candidate.clone(), false))
+    Ok((choice.path, choice.root.is_some()))
 }
 
-/// Makes a root directory at `target`, which is not there yet: from this host's busybox, or else from its own
-/// shell and tools.
+/// Makes a root directory at `target`: from this host's busybox, or else from its own shell and tools. If there
+/// is one that can be used, it stays.
 ///
 /// # Errors
 ///
-/// There is something at `target`, or it cannot be made.
+/// There is something else at `target`, or it can't be made.
 pub fn make(target: &Path) -> Result<()> {
-    ensure!(target.symlink_metadata().is_err(), "{}: it is there already", target.display());
-    build(target)
+    if is_missing(target) {
+        return build(target).map_err(advice::with_another_place);
+    }
+    // No advice: what to do about something that is there is for its owner to say.
+    let used = check::open(target, true).map(drop);
+    used.map_err(|error| anyhow!("it is there already, and can't be used: {error:#}"))
 }
 
 /// Copies the file `program` into the root directory `root` as `/bin/NAME`, and the shared libraries it
@@ -91,44 +115,57 @@ pub fn install(program: &Path, root: &Path, name: &str) -> Result<()> {
     make::write(root, &contents)
 }
 
+/// Returns what a root directory at `target` would be made of, if it can be made there.
+fn plan(target: &Path) -> Result<Contents> {
+    let said = || format!("root directory {}", shown(target));
+    // First of all: in a place of another user nothing is worth a look.
+    room::ensure_place(target).with_context(said)?;
+    let contents = tools::of_this_host().with_context(said)?;
+    room::ensure_fits(target, &contents).with_context(said)?;
+    Ok(contents)
+}
+
 /// Makes a root directory of what this host has.
 fn build(target: &Path) -> Result<()> {
-    let contents = tools::of_this_host()?;
+    let contents = plan(target)?;
     make::build(target, &contents)
-        .with_context(|| format!("make the root directory {}", target.display()))
+        .map_err(|error| room::nowhere(error, "it can't be made"))
+        .with_context(|| format!("root directory {}", shown(target)))
 }
 
-/// The default root directory, and the one of this user alone.
-fn default_candidates() -> [PathBuf; 2] {
-    [DEFAULT.into(), format!("{DEFAULT}-{}", trust::outer_uid()).into()]
+/// A default root directory.
+struct Choice {
+    path: PathBuf,
+    /// The directory, if it is there.
+    root: Option<RootDirectory>,
+    /// Why it is not the one before it.
+    passed_over: Option<Error>,
 }
 
-fn all_taken(of_mine: &Path) -> anyhow::Error {
-    let said = format!(
-        "root directory {}: belongs to another user; name your own with --rootfs",
-        of_mine.display()
-    );
-    Known::new(Cause::RootOfAnotherUser, said).remedy(check::MAKE_AND_USE).into()
-}
-
-/// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that belongs to nobody else; makes it when it
-/// is missing.
-fn default_rootfs() -> Result<PathBuf> {
-    let [default, of_mine] = &default_candidates();
-    for candidate in [default, of_mine] {
-        if candidate.symlink_metadata().is_err() {
-            build(candidate)?;
-        }
-        // Made a moment ago by another start, it may be another user's; and so may a link.
-        let metadata = candidate.symlink_metadata();
-        let metadata =
-            metadata.with_context(|| format!("root directory {}", candidate.display()))?;
-        if trust::is_trusted(metadata.uid()) {
-            return Ok(candidate.to_owned());
-        }
-        if candidate != of_mine {
-            log::warn!("{DEFAULT} belongs to another user: using {}", of_mine.display());
+/// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that isn't another user's.
+fn choose() -> Result<Choice> {
+    let mut passed_over = None;
+    let of_mine = format!("{DEFAULT}-{}", outer_uid());
+    for path in [DEFAULT.into(), PathBuf::from(of_mine)] {
+        match check::open(&path, true) {
+            Ok(root) => return Ok(Choice { path, root: Some(root), passed_over }),
+            Err(_) if is_missing(&path) => return Ok(Choice { path, root: None, passed_over }),
+            Err(error) if is_taken(&error) => passed_over = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    Err(all_taken(of_mine))
+    let others = "both default root directories are others'";
+    Err(passed_over.context(others)?.context(Known::new(Cause::RootOfAnotherUser, others)))
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// Whether a default root directory can't be used because it is somebody else's: it is known to be, or can't
+/// even be looked into.
+fn is_taken(error: &Error) -> bool {
+    let theirs = |known: &Known| known.cause() == Cause::RootOfAnotherUser;
+    let denied = |error: &io::Error| error.kind() == ErrorKind::PermissionDenied;
+    error.downcast_ref().is_some_and(theirs) || error.downcast_ref().is_some_and(denied)
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Error, Result, ensure};
 use super::contents::Contents;
 use super::trust;
 use crate::diagnosis::{Cause, Known};
+use crate::quote::shown;
 use crate::signals;
 
 /// The shell: all that a container can't do without.
@@ -86,7 +87,7 @@ fn listed(left_out: &[(&str, Error)]) -> String {
 /// Adds this host's busybox, with a link for each of its applets.
 fn add_busybox(contents: &mut Contents) -> Result<()> {
     let applets = first_that_works("busybox", |busybox| {
-        let applets = applets(busybox).with_context(|| busybox.display().to_string())?;
+        let applets = applets(busybox).with_context(|| shown(busybox))?;
         contents.add_program(busybox, "busybox").map(|()| applets)
     })?;
     for applet in applets.lines().filter(|applet| *applet != "busybox") {
@@ -122,7 +123,7 @@ fn add_tool(contents: &mut Contents, name: &str) -> Result<()> {
 fn first_that_works<T>(name: &str, mut attempt: impl FnMut(&Path) -> Result<T>) -> Result<T> {
     let mut first_error = None;
     for program in programs(name) {
-        match trust::ensure_only_trusted_write(&program).and_then(|()| attempt(&program)) {
+        match trust::ensure_program(&program).and_then(|()| attempt(&program)) {
             Ok(done) => return Ok(done),
             Err(error) => first_error = first_error.or(Some(error)),
         }

@@ -1,14 +1,21 @@
-//! Whom we trust with what is executed.
+//! Whom we trust with what is executed: root, and the caller.
 
-use std::env;
 use std::fs::{self, Metadata};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::geteuid;
 
+use super::mounts;
+use super::walk::{Place, follow};
+use crate::diagnosis::{Cause, Known};
 use crate::host_facts::in_first_user_namespace;
+use crate::quote::{quoted, shown};
 
 /// The caller's user id outside of a user namespace that maps one id, as `cargo rootless` makes it: where
 /// everybody is root, the directories of two users would have one name.
@@ -28,27 +35,23 @@ fn outer_id(inside: u32, line: &str) -> Option<u32> {
     first_outside.checked_add(offset)
 }
 
-/// Who may own what a container executes: root, the caller, and who has called sudo(8).
-pub(super) fn is_trusted(owner: u32) -> bool {
-    owner == 0 || owner == geteuid().as_raw() || sudo_id("SUDO_UID") == Some(owner)
+/// Whether sudo(8) has started this process as root.
+pub(super) fn is_sudo() -> bool {
+    geteuid().is_root() && env::var_os("SUDO_UID").is_some()
 }
 
-/// Returns the id that sudo(8) has left in the environment. For others than root it says nothing.
-fn sudo_id(variable: &str) -> Option<u32> {
-    env::var(variable).ok().filter(|_| geteuid().is_root())?.parse().ok()
+/// Whether root or the caller owns a file. Who has called sudo(8) is another user here: their containers,
+/// and whatever runs in them, can write to what is theirs.
+fn is_trusted(owner: u32) -> bool {
+    !is_unmapped(owner) && (owner == 0 || owner == geteuid().as_raw())
 }
 
-/// The owner that a user namespace shows for ids that it does not map: user_namespaces(7), section
-/// "Unmapped user and group IDs".
-pub(super) const OVERFLOW_UID: u32 = 65534;
-
-/// Whether others than the owner can write: everybody, or a group that may have other members. (Many
-/// distributions give each user a group of their own, with the same number.)
-pub(super) fn is_writable_by_others(metadata: &Metadata) -> bool {
-    let of_one_user = metadata.gid() == 0
-        || metadata.gid() == geteuid().as_raw()
-        || sudo_id("SUDO_UID") == Some(metadata.gid());
-    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !of_one_user)
+/// Whether a user namespace may show this id for one that it does not map: user_namespaces(7), section
+/// "Unmapped user and group IDs". It is nobody's then, even where the caller's own is shown so.
+fn is_unmapped(owner: u32) -> bool {
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    let overflow = overflow.and_then(|text| text.trim().parse().ok()).unwrap_or(65534);
+    owner == overflow && !in_first_user_namespace()
 }
 
 /// The trees that are root's in every distribution: hier(7), and the stores of Nix and of Guix.
@@ -74,37 +77,126 @@ const DIRECTORIES_OF_ROOT: [&str; 15] = [
     "/var/tmp",
 ];
 
-/// Whether the owner of `path` may be taken for root because of the place. In a user namespace, where ids are
-/// not mapped, root's own files look like those of any other user.
-fn is_unmapped_root(path: &Path, owner: u32) -> bool {
-    owner == OVERFLOW_UID
-        && !in_first_user_namespace()
-        && (DIRECTORIES_OF_ROOT.iter().any(|directory| path == Path::new(directory))
-            || TREES_OF_ROOT.iter().any(|tree| path.starts_with(tree)))
+/// Whether the owner of a file on the host is root or the caller, or may be taken for root because of the
+/// place: in a user namespace root's own directories look like those of any other user.
+fn is_trusted_on_host(place: &Place) -> bool {
+    let owner = place.metadata.uid();
+    let of_root = || {
+        DIRECTORIES_OF_ROOT.iter().any(|directory| place.path == Path::new(directory))
+            || TREES_OF_ROOT.iter().any(|tree| place.path.starts_with(tree))
+    };
+    is_trusted(owner) || (is_unmapped(owner) && of_root())
+}
+
+/// Fails if another user owns the file, or has mounted what it is on: they could have planted it.
+pub(super) fn ensure_owned(place: &Place) -> Result<()> {
+    let owner = place.metadata.uid();
+    ensure!(is_trusted(owner), of_another(&format!("belongs to another user (id {owner})")));
+    let mounted = mounts::another_user(place)?;
+    let said = |user| format!("belongs to another user, who has mounted it ({user})");
+    mounted.map_or(Ok(()), |user| Err(of_another(&said(user)).into()))
+}
+
+fn of_another(said: &str) -> Known {
+    Known::new(Cause::RootOfAnotherUser, said)
+}
+
+/// Fails if another user could put something else in the place of what `place` leads to. That is a directory,
+/// or a symbolic link, of the host.
+pub(super) fn ensure_leads_to_the_same(place: &Place) -> Result<()> {
+    let said = format!("another user can rename it in {}", shown(&place.path));
+    let owned = is_trusted_on_host(place) && mounts::another_user(place)?.is_none();
+    ensure!(owned, of_another(&said));
+    // In a sticky directory nobody can rename, or remove, what isn't theirs: inode(7).
+    let sticky = place.metadata.mode() & 0o1000 != 0;
+    if place.metadata.is_symlink() || sticky || !is_writable_by_others(place)? {
+        return Ok(());
+    }
+    // To take the right from everybody would take their /tmp from them.
+    let right = if place.metadata.mode() & 0o002 != 0 { "+t" } else { "go-w" };
+    Err(Known::new(Cause::RootWritable, said).remedy(chmod(right, place)).into())
+}
+
+/// Fails if others can write to the file or directory, or own it.
+pub(super) fn ensure_not_written_by_others(place: &Place) -> Result<()> {
+    ensure_owned(place)?;
+    let writable = || Known::new(Cause::RootWritable, "writable by other users");
+    ensure!(!is_writable_by_others(place)?, writable().remedy(chmod("go-w", place)));
+    Ok(())
 }
 
 /// Fails if others than root and the caller could have written the program, or put another one in its place.
-pub(super) fn ensure_only_trusted_write(program: &Path) -> Result<()> {
-    let program = program.canonicalize().with_context(|| program.display().to_string())?;
-    for path in program.ancestors() {
-        let metadata = path.symlink_metadata().with_context(|| path.display().to_string())?;
-        let owner = metadata.uid();
-        let trusted = owner == 0 || owner == geteuid().as_raw() || is_unmapped_root(path, owner);
-        // In a sticky directory others can't replace what isn't theirs.
-        let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0;
-        ensure!(
-            trusted && (sticky || !is_writable_by_others(&metadata)),
-            "{}: another user can write to {}",
-            program.display(),
-            path.display()
-        );
-    }
+pub(super) fn ensure_program(program: &Path) -> Result<()> {
+    let said = || shown(program);
+    let place = follow(&Place::root()?, program, ensure_leads_to_the_same).with_context(said)?;
+    let trusted = is_trusted_on_host(&place) && !is_writable_by_others(&place)?;
+    ensure!(trusted, "{}: another user can write to it", said());
     Ok(())
+}
+
+/// A command that changes a mode, as its owner.
+fn chmod(right: &str, place: &Place) -> String {
+    let mine = geteuid().is_root() || place.metadata.uid() == geteuid().as_raw();
+    let sudo = if mine { "" } else { "sudo " };
+    format!("{sudo}chmod {right} {}", quoted(&place.path))
+}
+
+/// Whether others than the owner can write: everybody, or a group that may have other members, or who is named
+/// in an access control list.
+fn is_writable_by_others(place: &Place) -> Result<bool> {
+    let mode = place.metadata.mode();
+    if mode & 0o020 != 0 {
+        // Where there is a list, these bits are its mask: acl(5). Without them it lets nobody write.
+        let list = access_control_list(place)?;
+        return Ok(mode & 0o002 != 0 || !is_group_of_one(&place.metadata) || names_writers(&list));
+    }
+    Ok(mode & 0o002 != 0)
+}
+
+/// Whether a file's group has one member. Many distributions give each user a group of their own, with the same
+/// number.
+fn is_group_of_one(metadata: &Metadata) -> bool {
+    metadata.gid() == 0 || metadata.gid() == geteuid().as_raw()
+}
+
+/// The longest list that is read: the limit of an extended attribute, xattr(7).
+const MAX_LIST: usize = 64 * 1024;
+
+/// Reads a file's POSIX access control list as the kernel has it; empty where there is none.
+fn access_control_list(place: &Place) -> Result<Vec<u8>> {
+    // An O_PATH descriptor is not for fgetxattr(2).
+    let path = format!("/proc/self/fd/{}\0", place.file.as_raw_fd());
+    let mut list = vec![0; MAX_LIST];
+    // SAFETY: both strings end with NUL, and the kernel writes at most as many bytes as the vector has.
+    let size = Errno::result(unsafe {
+        let name = c"system.posix_acl_access";
+        libc::getxattr(path.as_ptr().cast(), name.as_ptr(), list.as_mut_ptr().cast(), list.len())
+    });
+    match size {
+        Ok(size) => list.truncate(size as usize),
+        // There is no list, or the file system knows none.
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => list.clear(),
+        Err(errno) => {
+            let said = || format!("read the access control list of {}", shown(&place.path));
+            return Err(io::Error::from(errno)).with_context(said);
+        }
+    }
+    Ok(list)
+}
+
+/// Whether a list lets a user or a group write that it names: `struct posix_acl_xattr_entry`, 8 bytes each
+/// after a header of 4, in the kernel's linux/posix_acl_xattr.h.
+fn names_writers(list: &[u8]) -> bool {
+    const USER: u8 = 0x02;
+    const GROUP: u8 = 0x08;
+    const WRITE: u8 = 0x02;
+    let entries = list.get(4..).unwrap_or_default().chunks_exact(8);
+    entries.into_iter().any(|entry| [USER, GROUP].contains(&entry[0]) && entry[2] & WRITE != 0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::outer_id;
+    use super::{names_writers, outer_id};
 
     #[test]
     fn an_id_is_mapped_by_the_range_that_holds_it() {
@@ -118,5 +210,18 @@ mod tests {
         assert_eq!(outer_id(1, "0 1000 1"), None);
         assert_eq!(outer_id(4, "5 100 3"), None);
         assert_eq!(outer_id(0, ""), None);
+    }
+
+    #[test]
+    fn a_list_that_lets_somebody_write_is_told_from_one_that_lets_them_read() {
+        // user::rwx, user:4711:PERMISSIONS, group::r-x, mask::rwx, other::r-x
+        let list = |permissions: u8| {
+            let entries = [[1, 7], [2, permissions], [4, 5], [0x10, 7], [0x20, 5]];
+            let bytes = entries.map(|[tag, right]| [tag, 0, right, 0, 0x67, 0x12, 0, 0]);
+            [vec![2, 0, 0, 0], bytes.concat()].concat()
+        };
+        assert!(names_writers(&list(7)) && names_writers(&list(2)));
+        assert!(!names_writers(&list(5)));
+        assert!(!names_writers(&[]));
     }
 }

@@ -35,7 +35,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_root_directory_in_one_of_somebody_else_is_refused,
         a_default_root_directory_that_is_a_link_of_somebody_else_is_left_alone,
         a_default_root_directory_of_somebody_else_is_left_alone,
-        a_root_directory_of_who_has_called_sudo_is_used,
+        root_under_sudo_has_a_root_directory_that_its_callers_container_cannot_write,
         a_root_directory_mounted_noexec_is_refused,
     ]]
 }
@@ -84,8 +84,10 @@ fn a_root_directory_that_others_can_rename_is_refused(stage: &Stage) {
     fs::create_dir("/tmp/open").unwrap();
     fs::rename(rootfs::DEFAULT, "/tmp/open/root").unwrap();
     set_mode("/tmp/open", 0o777);
-    refuses_rootfs(stage, "/tmp/open/root", &["rename", "/tmp/open"]);
-    set_mode("/tmp/open", 0o1777);
+    let line = refuses_rootfs(stage, "/tmp/open/root", &["rename", "/tmp/open"]);
+    // Not go-w: a directory for everybody, such as /tmp, is to stay one.
+    assert_eq!(advised(&line)[0], "chmod +t /tmp/open");
+    Output::of(Command::new("sh").args(["-c", &advised(&line)[0]])).ok();
     stage.run(["--rootfs", "/tmp/open/root", "-c", "true"]).ok();
 }
 
@@ -93,7 +95,11 @@ fn a_root_directory_of_somebody_else_is_refused(stage: &Stage) {
     stage.sh("true").ok();
     fs::rename(rootfs::DEFAULT, "/tmp/theirs").unwrap();
     give_away("/tmp/theirs");
-    refuses_rootfs(stage, "/tmp/theirs", &["another user (id 4711)", "cp -r /tmp/theirs"]);
+    refuses_rootfs(
+        stage,
+        "/tmp/theirs",
+        &["another user (id 4711)", "cp -rT /tmp/theirs ~/busybox"],
+    );
 }
 
 fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
@@ -101,25 +107,34 @@ fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
     give_away(rootfs::DEFAULT);
     let output = stage.sh("echo made");
     assert_eq!((output.code, output.stdout.as_str()), (0, "made\n"), "{output:#?}");
-    assert!(output.stderr.contains("belongs to another user: using /tmp/busybox-0"));
+    assert!(output.stderr.contains("belongs to another user (id 4711): using /tmp/busybox-0"));
     assert_eq!(output.stderr.lines().count(), 1);
     assert_eq!(fs::read_dir(rootfs::DEFAULT).unwrap().count(), 0);
     give_away("/tmp/busybox-0");
     refuses_rootfs(stage, "/tmp/busybox-0", &["another user"]);
-    let output = stage.sh("true");
-    assert!(
-        output.code == 1 && output.stderr.contains("name your own with --rootfs"),
-        "{output:#?}"
-    );
+    stage.sh("true").refused(&["both default root directories", "--rootfs"]);
 }
 
-fn a_root_directory_of_who_has_called_sudo_is_used(stage: &Stage) {
+fn root_under_sudo_has_a_root_directory_that_its_callers_container_cannot_write(stage: &Stage) {
     stage.sh("true").ok();
     give_away(rootfs::DEFAULT);
-    let sudo = |uid: &str| Output::of(stage.command().env("SUDO_UID", uid).args(["-c", "true"]));
-    sudo("4711").ok();
-    assert!(!Path::new("/tmp/busybox-0").exists());
-    assert!(sudo("4712").stderr.contains("belongs to another user"));
+    let sudo = |arguments: &[&str]| {
+        let uid = SOMEBODY.to_string();
+        Output::of(stage.command().env("SUDO_UID", uid).args(arguments).args(["-c", "true"]))
+    };
+    sudo(&[]).ok();
+    let own = fs::metadata("/tmp/busybox-0").unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&own), 0);
+    fs::create_dir("/tmp/home").unwrap();
+    fs::rename("/tmp/busybox-0", "/tmp/home/mine").unwrap();
+    give_away("/tmp/home");
+    fs::rename(rootfs::DEFAULT, "/tmp/home/theirs").unwrap();
+    for root in ["/tmp/home/mine", "/tmp/home/theirs"] {
+        let line = sudo(&["--rootfs", root]).refused(&["another user"]);
+        // To copy it would bring along what they have planted.
+        let make = "cargo as-root -p doctor -- root ";
+        assert!(line.contains(make) && !line.contains("cp "), "{line}");
+    }
 }
 
 fn a_root_directory_mounted_noexec_is_refused(stage: &Stage) {
@@ -192,12 +207,13 @@ fn a_default_root_directory_that_is_a_link_of_somebody_else_is_left_alone(stage:
 
 /// Runs the stage on `rootfs`, and asserts that it refuses, with these words, and leaves nothing.
 #[track_caller]
-fn refuses_rootfs(stage: &Stage, rootfs: &str, words: &[&str]) {
+fn refuses_rootfs(stage: &Stage, rootfs: &str, words: &[&str]) -> String {
     let (host, processes) = (Snapshot::take(), probe::processes());
     let line = stage.run(["--rootfs", rootfs, "-c", "true"]).refused(words);
     assert!(line.contains(rootfs), "does not name {rootfs}: {line}");
     host.assert_unchanged();
     assert_no_process_but(&processes);
+    line
 }
 
 fn set_mode(path: &str, mode: u32) {

@@ -145,13 +145,14 @@ fn measure_all(args: &Args) -> Result<ExitCode> {
     host::dress_up("bench", cover_unified)?;
     let programs = programs::copy_to("/tmp/programs".as_ref())?;
     let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref())?;
+    let rootfs: &Path = rootfs.as_ref();
     ensure!(rootfs.join("bin/true").exists(), "{} has no /bin/true", rootfs.display());
     let mut report = Report::new(args.rounds(), programs.smallest(programs::PEAK)?);
     if args.wants(Part::Starts) {
-        starts::measure(&programs, &rootfs, args.rounds(), &mut report)?;
+        starts::measure(&programs, rootfs, args.rounds(), &mut report)?;
     }
     if args.wants(Part::Prices) {
-        prices::measure(&programs, &rootfs, args.rounds(), &mut report)?;
+        prices::measure(&programs, rootfs, args.rounds(), &mut report)?;
     }
     if args.wants(Part::Network) {
         wiring::measure(args.rounds(), &mut report)?;
