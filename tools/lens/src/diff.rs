@@ -1,0 +1,178 @@
+//! The difference between the calls of two runs, as diff(1) shows one between two files.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use similar::{ChangeTag, TextDiff};
+
+use crate::record::Recording;
+use crate::select::select;
+use crate::table::{DIM, colour, place};
+
+const ADDED: Style = AnsiColor::Green.on_default();
+const REMOVED: Style = AnsiColor::Red.on_default();
+
+/// Unchanged calls that are shown around a changed one.
+const CONTEXT: usize = 1;
+
+/// A line to compare: a process, or a call of it.
+struct Compared {
+    /// Without what differs from one run to the next.
+    key: String,
+    lane: String,
+    is_process: bool,
+    place: String,
+}
+
+/// A run to compare.
+pub struct Run<'a> {
+    /// Its name, as `05-user`.
+    pub name: &'a str,
+    /// What was seen.
+    pub recording: &'a Recording,
+}
+
+/// Returns the difference of two runs, at most `width` columns wide, or none where they do the same.
+pub fn diff(old: &Run, new: &Run, width: usize) -> Option<String> {
+    let (old_lines, new_lines) = (lines(old), lines(new));
+    let keys = |lines: &[Compared]| lines.iter().map(|line| line.key.clone()).collect::<Vec<_>>();
+    let (old_keys, new_keys) = (keys(&old_lines), keys(&new_lines));
+    let (old_refs, new_refs) = (refs(&old_keys), refs(&new_keys));
+    let diff = TextDiff::from_slices(&old_refs, &new_refs);
+    let mut rows = Vec::new();
+    for change in diff.iter_all_changes() {
+        let (sign, line) = match change.tag() {
+            ChangeTag::Delete => ('-', &old_lines[change.old_index()?]),
+            ChangeTag::Insert => ('+', &new_lines[change.new_index()?]),
+            ChangeTag::Equal => (' ', &new_lines[change.new_index()?]),
+        };
+        rows.push((sign, line));
+    }
+    if rows.iter().all(|(sign, _)| *sign == ' ') {
+        return None;
+    }
+    Some(format!("--- {}\n+++ {}\n{}", old.name, new.name, shown(&rows, width)))
+}
+
+fn refs(keys: &[String]) -> Vec<&str> {
+    keys.iter().map(String::as_str).collect()
+}
+
+fn shown(rows: &[(char, &Compared)], width: usize) -> String {
+    let near = |index: usize| {
+        let from = index.saturating_sub(CONTEXT);
+        rows[from..].iter().take(index - from + CONTEXT + 1).any(|(sign, _)| *sign != ' ')
+    };
+    // The process that a call belongs to is always shown above it.
+    let mut heading = None;
+    let mut text = String::new();
+    let mut left_out = false;
+    for (index, (sign, line)) in rows.iter().enumerate() {
+        if line.is_process && *sign == ' ' {
+            heading = Some(line);
+        } else if near(index) {
+            if let Some(heading) = heading.take() {
+                row(&mut text, ' ', heading, width);
+            } else if left_out {
+                let _ = writeln!(text, "  {DIM}…{DIM:#}");
+            }
+            left_out = false;
+            row(&mut text, *sign, line, width);
+        } else {
+            left_out = true;
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, sign: char, line: &Compared, width: usize) {
+    let style = match (sign, line.is_process) {
+        ('+', _) => ADDED,
+        ('-', _) => REMOVED,
+        (_, true) => colour(&line.lane),
+        _ => Style::new(),
+    };
+    let (indent, after) = if line.is_process { ("", "") } else { ("  ", "      ") };
+    let options = textwrap::Options::new(width.saturating_sub(2).max(20))
+        .initial_indent(indent)
+        .subsequent_indent(after)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(&line.key, options);
+    for (index, part) in lines.iter().enumerate() {
+        let _ = write!(text, "{style}{sign} {part}{style:#}");
+        // Where the changed call is, if there is room.
+        let room = width.saturating_sub(2 + part.chars().count());
+        if index + 1 == lines.len() && sign != ' ' && room > line.place.chars().count() + 1 {
+            let _ = write!(text, "{DIM}{:>room$}{DIM:#}", line.place);
+        }
+        text.push('\n');
+    }
+}
+
+/// Returns the calls of a run by process, in the order in which these were made: which of two runs at once is faster
+/// differs from one time to the next.
+fn lines(run: &Run) -> Vec<Compared> {
+    let selection = select(run.recording, false);
+    let mut of_process: BTreeMap<usize, Vec<Compared>> = BTreeMap::new();
+    let mut last: BTreeMap<usize, (String, String)> = BTreeMap::new();
+    for row in &selection.rows {
+        let call = row.call;
+        let own = of_process.entry(call.process).or_default();
+        let of = (call.lane.clone(), call.name.clone());
+        if last.get(&call.process) != Some(&of) {
+            let key = normal(&format!("{}  {}", call.lane, call.name), run);
+            let (lane, place) = (call.lane.clone(), String::new());
+            own.push(Compared { key, lane, is_process: true, place });
+            last.insert(call.process, of);
+        }
+        let returned = if call.failed() { format!(" {}", row.returned) } else { String::new() };
+        let new = match call.new.as_slice() {
+            [] => String::new(),
+            new => format!("  new: {}", new.join(" ")),
+        };
+        let key = normal(&format!("{}{returned}{new}", row.text), run);
+        own.push(Compared { key, lane: call.lane.clone(), is_process: false, place: place(call) });
+    }
+    of_process.into_values().flatten().collect()
+}
+
+/// Replaces what differs from one run to the next: process ids, and the program's own name and path.
+fn normal(text: &str, run: &Run) -> String {
+    let is_pid = |word: &str| {
+        word.parse().is_ok_and(|id: i32| {
+            run.recording.processes.iter().any(|process| process.host_pid == id && id > 9)
+        })
+    };
+    let mut normal = String::new();
+    let mut digits = String::new();
+    let mut before = ' ';
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_digit() && (!digits.is_empty() || before != '.') {
+            digits.push(c);
+            continue;
+        }
+        normal += if is_pid(&digits) { "[PID]" } else { &digits };
+        digits.clear();
+        normal.push(c);
+        before = c;
+    }
+    let normal = normal.trim_end_matches('\0');
+    // comm(5) has 15 bytes.
+    let name: String = run.name.chars().take(15).collect();
+    words(normal, run.name).replace(&name, "[STAGE]")
+}
+
+/// Replaces a program's path, and paths of temporary files, which end in characters of luck.
+fn words(text: &str, name: &str) -> String {
+    let replaced = text.split(' ').map(|word| {
+        let ends = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']', ',']);
+        if ends.ends_with(&format!("/{name}")) {
+            word.replace(ends, "[STAGE]")
+        } else {
+            word.to_string()
+        }
+    });
+    replaced.collect::<Vec<_>>().join(" ")
+}
