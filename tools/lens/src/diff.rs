@@ -138,41 +138,54 @@ fn lines(run: &Run) -> Vec<Compared> {
     of_process.into_values().flatten().collect()
 }
 
-/// Replaces what differs from one run to the next: process ids, and the program's own name and path.
+/// Replaces what differs from one run to the next, and from one program to the next: process ids, and its own name and
+/// path.
 fn normal(text: &str, run: &Run) -> String {
-    let is_pid = |word: &str| {
-        word.parse().is_ok_and(|id: i32| {
-            run.recording.processes.iter().any(|process| process.host_pid == id && id > 9)
-        })
-    };
+    let ids = ["/proc/", "veth", "netns ", "cgroup.procs \"", "tasks \""];
     let mut normal = String::new();
-    let mut digits = String::new();
-    let mut before = ' ';
-    for c in text.chars().chain(['\0']) {
-        if c.is_ascii_digit() && (!digits.is_empty() || before != '.') {
-            digits.push(c);
-            continue;
-        }
-        normal += if is_pid(&digits) { "[PID]" } else { &digits };
-        digits.clear();
-        normal.push(c);
-        before = c;
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number) = rest.split_at(start);
+        let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+        normal += before;
+        let is_id = ids.iter().any(|id| normal.ends_with(id));
+        normal += if is_id { "[PID]" } else { &number[..end] };
+        rest = &number[end..];
     }
-    let normal = normal.trim_end_matches('\0');
+    normal += rest;
+    // Where the default root directory is another user's, this one takes its place.
+    let own_root = format!("/tmp/busybox-{}", nix::unistd::geteuid());
+    let normal = normal.replace(&own_root, "/tmp/busybox");
     // comm(5) has 15 bytes.
     let name: String = run.name.chars().take(15).collect();
-    words(normal, run.name).replace(&name, "[STAGE]")
+    without_path(&normal, run.name).replace(&name, "[STAGE]")
 }
 
-/// Replaces a program's path, and paths of temporary files, which end in characters of luck.
-fn words(text: &str, name: &str) -> String {
-    let replaced = text.split(' ').map(|word| {
-        let ends = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']', ',']);
-        if ends.ends_with(&format!("/{name}")) {
-            word.replace(ends, "[STAGE]")
-        } else {
-            word.to_string()
+/// Replaces the path of the program with this name.
+fn without_path(text: &str, name: &str) -> String {
+    let end = format!("/{name}");
+    let ends = |word: &str, at: usize| {
+        let after = word[at + end.len()..].chars().next();
+        after.is_none_or(|c| !c.is_alphanumeric() && !"./-_".contains(c))
+    };
+    let replaced = text.split(' ').map(|word| match word.rfind(&end) {
+        Some(at) if ends(word, at) => {
+            let start = word[..at].rfind(['(', '[', '=']).map_or(0, |bracket| bracket + 1);
+            format!("{}[STAGE]{}", &word[..start], &word[at + end.len()..])
         }
+        _ => word.to_string(),
     });
     replaced.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_path_is_replaced_and_what_only_has_its_name_is_not() {
+        let replaced = without_path("execve(/a/b/05-user, [/a/b/05-user -c true])", "05-user");
+        assert_eq!(replaced, "execve([STAGE], [[STAGE] -c true])");
+        assert_eq!(without_path("mkdir(/a/05-user.1.0)", "05-user"), "mkdir(/a/05-user.1.0)");
+    }
 }

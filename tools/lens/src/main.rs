@@ -66,6 +66,9 @@ struct Run {
     /// Stop for every call, without a filter (slow): an ordinary user's filter sets no_new_privs
     #[arg(long)]
     no_filter: bool,
+    /// Print which calls are shown, with their man pages and chapters
+    #[arg(long, exclusive = true)]
+    table: bool,
     /// A stage, as 05-user, or a program; then its arguments
     #[arg(
         required = true,
@@ -109,12 +112,21 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (result, trouble) = match arguments.command {
         Some(Command::Diff(diff)) => (compare(&diff), TROUBLE),
+        None if arguments.run.table => (print_calls(), 1),
         None => (watch(&arguments.run), 1),
     };
     result.unwrap_or_else(|error| {
         eprintln!("lens: {error:#}");
         ExitCode::from(trouble)
     })
+}
+
+fn print_calls() -> Result<ExitCode> {
+    let lines = calls::TABLE
+        .iter()
+        .map(|row| format!("{:24}{:28}{}\n", row.name, row.man, row.chapter.unwrap_or("-")));
+    std::io::stdout().write_all(lines.collect::<String>().as_bytes()).context("write")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn watch(run: &Run) -> Result<ExitCode> {
@@ -154,11 +166,7 @@ fn record(program: &Program, all: bool, filter: bool) -> Result<(Recording, i32)
 }
 
 fn compare(diff: &Diff) -> Result<ExitCode> {
-    let stage = |name: &String| {
-        program::stage(name)
-            .with_context(|| format!("there is no stage {}", text::quoted(name.as_bytes())))
-    };
-    let (old, new) = (stage(&diff.old)?, stage(&diff.new)?);
+    let (old, new) = (compared(&diff.old)?, compared(&diff.new)?);
     if diff.code && !diff.calls {
         return code::diff(&old, &new);
     }
@@ -166,8 +174,8 @@ fn compare(diff: &Diff) -> Result<ExitCode> {
     let args = if diff.args.is_empty() { &default[..] } else { &diff.args };
     let recordings = [run_quietly(&old, args)?, run_quietly(&new, args)?];
     let [before, after] = &recordings;
-    let old = diff::Run { name: &old, recording: before };
-    let new = diff::Run { name: &new, recording: after };
+    let old = diff::Run { name: file_name(&old), recording: before };
+    let new = diff::Run { name: file_name(&new), recording: after };
     match diff::diff(&old, &new, diff.width.unwrap_or_else(width)) {
         None => Ok(ExitCode::SUCCESS),
         Some(text) => {
@@ -177,9 +185,20 @@ fn compare(diff: &Diff) -> Result<ExitCode> {
     }
 }
 
+/// Returns the name of a stage's folder, or the path of a program, to compare.
+fn compared(name: &str) -> Result<String> {
+    let path = name.contains('/').then(|| name.to_string());
+    let shown = || format!("there is no stage {}", text::quoted(name.as_bytes()));
+    path.or_else(|| program::stage(name)).with_context(shown)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// Runs a stage to compare it. An ordinary user runs those that take root as root of a user namespace.
 fn run_quietly(stage: &str, args: &[OsString]) -> Result<Recording> {
-    let takes_root = stage < "05";
+    let takes_root = matches!(file_name(stage).get(..2), Some("01" | "02" | "03" | "04"));
     let rootless = takes_root && !nix::unistd::geteuid().is_root();
     if rootless {
         eprintln!(

@@ -153,7 +153,7 @@ fn returned(calls: &[&Call]) -> String {
     shown.join(", ")
 }
 
-/// Writes texts as one, with what differs in braces: `/dev/{null,zero}`. None where they differ in more than words.
+/// Writes texts as one, with what differs in braces: `/dev/{null,zero}`. None where they differ in more than one way.
 fn fold(texts: &[&str]) -> Option<String> {
     let words: Vec<Vec<&str>> = texts.iter().map(|text| text.split(' ').collect()).collect();
     let length = words.first()?.len();
@@ -172,9 +172,13 @@ fn fold(texts: &[&str]) -> Option<String> {
         let middle: Vec<&str> =
             column.iter().map(|word| &word[before..word.len() - after]).collect();
         let first = column[0];
-        let braces = if known.contains(&middle) { "…".into() } else { listed(&middle) };
+        let braces = match known.as_slice() {
+            [] => listed(&middle),
+            [known] if *known == middle => "…".into(),
+            _ => return None,
+        };
         folded.push(format!("{}{{{braces}}}{}", &first[..before], &first[first.len() - after..]));
-        known.push(middle);
+        known = vec![middle];
     }
     Some(folded.join(" "))
 }
@@ -237,5 +241,6 @@ mod tests {
         );
         assert_eq!(fold(&["clone()", "clone()"]).as_deref(), Some("clone()"));
         assert_eq!(fold(&["a b", "a"]), None);
+        assert_eq!(fold(&["write /a \"1\"", "write /b \"2\""]), None);
     }
 }

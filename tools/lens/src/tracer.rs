@@ -394,7 +394,7 @@ impl Tracer {
     fn ended(&mut self, pid: Pid, status: i32) {
         if pid == self.launcher {
             self.status = Some(status);
-            launch::launcher_is_gone(self.tasks.len() - 1);
+            launch::launcher_is_gone(self.tasks.len() + self.waiting.len() - 1);
         }
         let Some(task) = self.tasks.remove(&pid) else { return };
         if task.group != pid {

@@ -202,36 +202,43 @@ impl Entry {
         }
     }
 
-    /// Returns a path. One that names a descriptor of the process, as /proc/self/fd/3 does, is followed by what that
-    /// refers to.
+    /// Returns a path. One that names a descriptor of the process, as /proc/self/fd/3 does, is written as that.
     fn path(&self, index: usize) -> String {
         let path = self.text(index);
         let descriptor = ["/proc/self/fd/", "/proc/thread-self/fd/"]
             .iter()
             .find_map(|prefix| path.strip_prefix(prefix)?.parse().ok());
-        match descriptor.and_then(|descriptor| descriptor::path(self.task, descriptor)) {
-            Some(target) => format!("{path}={}", quoted(target.as_os_str().as_encoded_bytes())),
-            None => path,
-        }
+        descriptor.map_or(path, |descriptor| self.described(descriptor))
     }
 
     /// Returns a directory that paths are relative to, and a path: both in one where that is what is meant.
     fn path_at(&self, directory: usize, path: usize) -> String {
         let text = self.path(path);
-        if text.starts_with('/') || self.int(directory) == libc::AT_FDCWD {
+        let directory = self.int(directory);
+        if text.starts_with('/') || directory == libc::AT_FDCWD {
             return text;
         }
-        let directory = self.descriptor(directory);
         // With AT_EMPTY_PATH it is the descriptor itself that is meant.
-        if text == "\"\"" || text == "NULL" { directory } else { format!("{directory}/{text}") }
+        if text == "\"\"" || text == "NULL" {
+            return self.described(directory);
+        }
+        match descriptor::path(self.task, directory) {
+            Some(path) if path.is_absolute() => {
+                let path = quoted(path.as_os_str().as_encoded_bytes());
+                format!("{}/{text}", path.trim_end_matches('/'))
+            }
+            _ => format!("{directory}/{text}"),
+        }
     }
 
-    /// Returns a descriptor: the path of what it refers to where it has one, and else its number.
+    /// Returns a descriptor and what it refers to: `3=/proc`. A file of a mount that is nowhere has a path of its own.
     fn descriptor(&self, index: usize) -> String {
-        let number = self.int(index);
+        self.described(self.int(index))
+    }
+
+    fn described(&self, number: i32) -> String {
         match descriptor::path(self.task, number) {
-            Some(path) if path.is_absolute() => quoted(path.as_os_str().as_encoded_bytes()),
-            Some(other) => format!("{number}={}", other.to_string_lossy()),
+            Some(path) => format!("{number}={}", path.to_string_lossy().escape_default()),
             None => number.to_string(),
         }
     }

@@ -154,7 +154,8 @@ pub fn fchdir(entry: &Entry) -> Option<Shown> {
 /// fsopen(TYPE, FLAGS)
 pub fn fsopen(entry: &Entry) -> Option<Shown> {
     let flags = Flags { prefix: "", names: &[(1, "FSOPEN_CLOEXEC")] };
-    Some(format!("fsopen({}, {})", entry.text(0), entry.flags(1, flags)).into()).map(numbered)
+    let text = format!("fsopen({}, {})", entry.text(0), entry.flags(1, flags));
+    Some(numbered(text.into()))
 }
 
 fn numbered(shown: Shown) -> Shown {

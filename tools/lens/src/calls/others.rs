@@ -55,7 +55,7 @@ fn by_key(call: &str, key: u64, size: Option<u64>, flags: u64) -> Shown {
     };
     let size = size.map(|size| format!("{size}, ")).unwrap_or_default();
     let (mode, flags) = (flags & 0o777, flags & 0xffff_ffff & !0o777);
-    let text = format!("{call}({key}, {size}{}, {mode:#o})", IPC.show(flags));
+    let text = format!("{call}({key}, {size}{}, 0{mode:o})", IPC.show(flags));
     Shown::from(text).with_number()
 }
 
@@ -275,6 +275,9 @@ const SECCOMP: Flags = flags!(
 pub fn seccomp(entry: &Entry) -> Option<Shown> {
     let operation = SECCOMP.name(entry.args[0] & 0xffff_ffff);
     match entry.args[0] as u32 {
+        libc::SECCOMP_SET_MODE_FILTER if entry.args[2] == 0 => {
+            Some(format!("seccomp({operation}, NULL)").into())
+        }
         libc::SECCOMP_SET_MODE_FILTER => {
             // struct sock_fprog begins with it.
             let length = entry.memory().bytes(entry.args[2], 2);

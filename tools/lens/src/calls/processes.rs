@@ -30,6 +30,8 @@ const CLONE: Flags = flags!(
     CLONE_PARENT,
     CLONE_THREAD,
     CLONE_UNTRACED;
+    // In clone(2) the bit is one of the signal's.
+    "CLONE_NEWTIME" = 0x80,
     // Only clone3() has room for them.
     "CLONE_CLEAR_SIGHAND" = 0x1_0000_0000,
     "CLONE_INTO_CGROUP" = 0x2_0000_0000
@@ -44,9 +46,6 @@ const BOOKKEEPING: u64 = (libc::CLONE_SYSVSEM
     | libc::CLONE_CHILD_CLEARTID
     | libc::CLONE_CHILD_SETTID
     | libc::CLONE_DETACHED) as u64;
-
-/// CLONE_NEWTIME. In clone(2) the bit has another meaning.
-const NEWTIME: u64 = 0x80;
 
 /// The lower bits of the flags of clone(2): the signal that tells the parent of the child's end.
 const SIGNAL: u64 = 0xff;
@@ -89,10 +88,7 @@ pub fn clone3(entry: &Entry) -> Option<Shown> {
     // struct clone_args of linux/sched.h: the flags are the first member, the cgroup is the last, since Linux 5.7.
     const CGROUP: u64 = 80;
     let flags = entry.memory().word(entry.args[0])?;
-    let mut text = format!("clone3({}", asked(flags & !NEWTIME));
-    if flags & NEWTIME != 0 {
-        text.push_str("|NEWTIME");
-    }
+    let mut text = format!("clone3({}", asked(flags));
     if flags & INTO_CGROUP != 0 {
         let cgroup = entry.memory().word(entry.args[0] + CGROUP)? as i32;
         let path = descriptor::path(entry.task, cgroup).unwrap_or_default();
@@ -116,8 +112,7 @@ pub fn vfork(_: &Entry) -> Option<Shown> {
 /// unshare(FLAGS)
 pub fn unshare(entry: &Entry) -> Option<Shown> {
     let flags = entry.args[0] & 0xffff_ffff;
-    let time = if flags & NEWTIME == 0 { "" } else { "|NEWTIME" };
-    let text = format!("unshare({}{time})", CLONE.show(flags & !NEWTIME));
+    let text = format!("unshare({})", CLONE.show(flags));
     Some(Shown { chapter: chapter(flags), ..text.into() })
 }
 

@@ -1,0 +1,124 @@
+//! Cgroups, watched: with one of the tests' own to make others in.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use conformance::{As, Beside, Output, Stage, cgroup, need, tests};
+use seen::{Seen, stage};
+
+#[path = "lens/provoke.rs"]
+#[allow(dead_code)]
+mod provoke;
+#[path = "lens/rows.rs"]
+#[allow(dead_code)]
+mod rows;
+#[path = "lens/seen.rs"]
+#[allow(dead_code)]
+mod seen;
+#[path = "lens/stages.rs"]
+#[allow(dead_code)]
+mod stages;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().collect();
+    if args.get(1).is_some_and(|arg| arg == "provoke") {
+        let path = std::ffi::CString::new(args[3].as_str()).expect("a path");
+        provoke::cgroups(&path);
+        return ExitCode::SUCCESS;
+    }
+    let tests = tests![
+        &[As::Root, As::User] => [
+            cgroups_are_seen_and_other_directories_are_not,
+            the_last_stage_is_seen_from_its_lines_and_fits_a_hundred_of_them,
+        ],
+        &[As::Root] => [crun_is_seen, runc_is_seen],
+    ];
+    let beside = &[Beside { program: "08-cgroups", package: "cgroups" }];
+    conformance::program(env!("CARGO_BIN_EXE_lens"), true, beside, tests)
+}
+
+fn cgroups_are_seen_and_other_directories_are_not(lens: &Stage) {
+    let own = cgroup::own().expect("the tests have one");
+    let path = own.join("provoked");
+    let names = rows::compare(lens, "cgroups", &[path.to_str().expect("a path")]);
+    assert!(names.contains("mkdirat") && names.contains("unlinkat"), "{names:?}");
+    assert!(!path.exists());
+}
+
+fn the_last_stage_is_seen_from_its_lines_and_fits_a_hundred_of_them(lens: &Stage) {
+    let program = stage(lens, "08-cgroups");
+    let seen = Seen::of(lens, &[], &program, ["-c", "true"]);
+    assert_eq!(seen.output.code, 0, "{:?}", seen.output);
+    let calls = seen.calls();
+    stages::each_line_makes_its_call("08-cgroups", &calls);
+    let has = |start: &str| calls.iter().any(|call| call.text.starts_with(start));
+    assert!(has("mkdir") && has("write /sys/fs/cgroup/") && has("netlink link add brg0 "));
+    assert!(has("netlink link add veth") && has("unshare(CLONE_NEWCGROUP)"), "{calls:#?}");
+    let table = Output::of(
+        lens.command().args(["--width", "100", "--"]).arg(&program).args(["-c", "true"]),
+    );
+    let lines: Vec<_> = table.stdout.lines().collect();
+    assert!(lines.len() <= 100, "{}", table.stdout);
+    assert!(lines.iter().all(|line| line.chars().count() <= 100), "{}", table.stdout);
+}
+
+/// Runs an engine's container without lens, and with it. Returns what was seen, or why it does not work in any case.
+fn engine(lens: &Stage, name: &str, options: &[&str]) -> Result<Seen, String> {
+    let engine = need(name);
+    let own = cgroup::own().expect("the tests have one");
+    let own = format!(
+        "/{}",
+        own.strip_prefix("/sys/fs/cgroup/pids")
+            .or(own.strip_prefix("/sys/fs/cgroup"))
+            .expect("a cgroup")
+            .display()
+    );
+    fs::create_dir_all("/tmp/bundle").expect("mkdir");
+    let config = include_str!("lens/config.json").replace("CGROUP", &format!("{own}/{name}"));
+    fs::write("/tmp/bundle/config.json", config).expect("write");
+    common::rootfs::make(Path::new("/tmp/bundle/rootfs")).expect("a root directory");
+    let run = |id: &str| {
+        [options, &["--root", "/tmp/engine", "run", "--bundle", "/tmp/bundle", id]]
+            .concat()
+            .iter()
+            .map(|arg| arg.to_string())
+            .collect::<Vec<_>>()
+    };
+    let alone = Output::of(Command::new(&engine).args(run("alone")));
+    if alone.code != 7 {
+        return Err(alone.stderr);
+    }
+    Ok(Seen::of(lens, &[], engine, run("watched")))
+}
+
+fn a_container_is_seen(seen: &Seen) {
+    assert_eq!(seen.output.code, 7, "{:?}", seen.output);
+    let calls = seen.calls();
+    let inside = |text: &str| {
+        let found = calls.iter().find(|call| call.text == text);
+        let found = found.unwrap_or_else(|| panic!("no {text}: {calls:#?}"));
+        assert_eq!(
+            (found.lane.as_str(), found.pid, &found.error),
+            ("container", 1, &None),
+            "{found:?}"
+        );
+    };
+    inside("sethostname(engine)");
+    inside("pivot_root(., .)");
+    inside("execve(/bin/sh, [sh -c \"exit 7\"])");
+    inside("exit(7)");
+}
+
+fn crun_is_seen(lens: &Stage) {
+    let options = &["--cgroup-manager=disabled"];
+    // The mixture of cgroup v1 and v2 that some machines have crun does not take, watched or not.
+    match engine(lens, "crun", options) {
+        Ok(seen) => a_container_is_seen(&seen),
+        Err(error) => assert!(error.contains("hybrid mode"), "{error}"),
+    }
+}
+
+fn runc_is_seen(lens: &Stage) {
+    a_container_is_seen(&engine(lens, "runc", &[]).expect("runc works"));
+}

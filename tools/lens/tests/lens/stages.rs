@@ -1,0 +1,153 @@
+//! The stages, and other makers of containers, watched.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use conformance::{As, Output, Stage, need};
+
+use crate::seen::{Call, Seen, quietly, source_line, stage};
+
+/// The stages that this user may run without a cgroup.
+fn stages(lens: &Stage) -> &'static [&'static str] {
+    match lens.who {
+        As::User => &["05-user", "06-network", "07-ipc"],
+        // Root of a user namespace has no right to the network that it was made in.
+        As::Rootless => &["01-uts", "02-uts-hostname", "03-pid", "04-mount", "05-user"],
+        As::Root => {
+            &["01-uts", "02-uts-hostname", "03-pid", "04-mount", "05-user", "06-network", "07-ipc"]
+        }
+    }
+}
+
+pub fn each_stage_is_seen_from_its_own_lines(lens: &Stage) {
+    for name in stages(lens) {
+        let seen = Seen::of(lens, &[], stage(lens, name), ["-c", "true"]);
+        assert_eq!(seen.output.code, 0, "{name}: {:?}", seen.output);
+        each_line_makes_its_call(name, &seen.calls());
+    }
+}
+
+/// Calls that a stage makes by a function of their name, at the line that is shown.
+const PLAIN: [&str; 5] = ["sethostname", "pivot_root", "chroot", "umount2", "unshare"];
+
+pub fn each_line_makes_its_call(stage: &str, calls: &[Call]) {
+    let mut found = 0;
+    for call in calls.iter().filter(|call| !call.file.is_empty()) {
+        let line = source_line(&call.file, call.line);
+        let own = call.file.starts_with(stage) && PLAIN.contains(&call.name.as_str());
+        assert!(!own || line.contains(&format!("{}(", call.name)), "{line}\nfor {call:?}");
+        found += usize::from(own);
+    }
+    let made = |call: &&Call| PLAIN.contains(&call.name.as_str()) && call.lane == "container";
+    assert!(found >= calls.iter().filter(made).count(), "{stage}: {calls:#?}");
+}
+
+pub fn processes_have_their_own_ids_and_the_hosts(lens: &Stage) {
+    let name = if lens.who == As::User { "05-user" } else { "03-pid" };
+    let seen = Seen::of(lens, &[], stage(lens, name), ["-c", "true"]);
+    let calls = seen.calls();
+    let init = calls.iter().find(|call| call.command == "ns_init").expect("ns_init");
+    assert_eq!((init.pid, init.lane.as_str()), (1, "container"));
+    let clone = calls.iter().find(|call| call.text.contains("NEWPID")).expect("a clone");
+    assert_eq!(clone.returned, Some(init.host_pid), "{clone:?}");
+    assert_eq!((clone.lane.as_str(), clone.pid), ("host", clone.host_pid));
+    assert!(clone.new.iter().any(|kind| kind == "pid"), "{clone:?}");
+    // In the container a child's id is what its parent sees.
+    let inner = calls.iter().find(|call| call.text == "clone()" && call.pid == 1);
+    assert_eq!(inner.and_then(|clone| clone.returned), Some(2), "{inner:?}");
+}
+
+/// The calls that are compared with those of strace(1): all whose number alone decides.
+const JUDGED: &str = "mount,umount2,pivot_root,chroot,sethostname,setdomainname,unshare,setns,clone,clone3,fork,vfork,\
+    execve,capset,setsid,setuid,setgid,setgroups,setresuid,setresgid,msgget,mq_open,fsopen,open_tree,move_mount,seccomp";
+
+/// Returns what strace has seen of a program: for each process its calls, in order, and whether they failed.
+fn judged(program: &str, args: &[&str]) -> Vec<Vec<(String, bool)>> {
+    let strace = need("strace");
+    let mut command = Command::new(strace);
+    command.args(["-f", "-qq", "-e", "signal=none", "-e"]).arg(format!("trace={JUDGED}"));
+    command.args(["-o", "/tmp/judged", program]).args(args);
+    assert!(quietly(&mut command), "strace {program}");
+    let text = fs::read_to_string("/tmp/judged").expect("strace writes");
+    let mut processes: Vec<(String, Vec<(String, bool)>)> = Vec::new();
+    for line in
+        text.lines().filter(|line| !line.contains("exited with") && !line.contains("resumed>"))
+    {
+        let (pid, call) = line.split_once(' ').expect("a pid");
+        let Some((name, rest)) = call.trim_start().split_once('(') else { continue };
+        if !processes.iter().any(|(known, _)| known == pid) {
+            processes.push((pid.into(), Vec::new()));
+        }
+        let own = processes.iter_mut().find(|(known, _)| known == pid).expect("it is there");
+        // Of a call that another process has interrupted, the end is on a line of its own.
+        let end = format!("{pid} ");
+        let resumed = format!("<... {name} resumed>");
+        let end = text.lines().find(|line| line.starts_with(&end) && line.contains(&resumed));
+        let rest = if rest.contains("<unfinished") { end.unwrap_or(rest) } else { rest };
+        own.1.push((name.into(), rest.contains(" = -1 ")));
+    }
+    sorted(processes.into_iter().map(|(_, calls)| calls).collect())
+}
+
+fn sorted(mut processes: Vec<Vec<(String, bool)>>) -> Vec<Vec<(String, bool)>> {
+    processes.retain(|calls| !calls.is_empty());
+    processes.sort();
+    processes
+}
+
+fn seen(seen: &Seen) -> Vec<Vec<(String, bool)>> {
+    let mut processes: BTreeMap<usize, Vec<(String, bool)>> = BTreeMap::new();
+    let names: Vec<_> = JUDGED.split(',').map(str::trim).collect();
+    for call in seen.calls().into_iter().filter(|call| names.contains(&call.name.as_str())) {
+        processes.entry(call.process).or_default().push((call.name, call.error.is_some()));
+    }
+    sorted(processes.into_values().collect())
+}
+
+pub fn strace_sees_the_same_calls(lens: &Stage) {
+    for name in stages(lens) {
+        let program = stage(lens, name);
+        let program = program.to_str().expect("a path");
+        // The first run makes the default root directory.
+        Output::of(Command::new(program).args(["-c", "true"]));
+        let args = ["-c", "true; (true); ls >/dev/null"];
+        let own = seen(&Seen::of(lens, &[], program, args));
+        assert_eq!(own, judged(program, &args), "{name}");
+    }
+}
+
+pub fn unshare_is_seen(lens: &Stage) {
+    let unshare = need("unshare");
+    let args: &[&str] = match lens.who {
+        As::User => &["-Urmp", "--fork", "--mount-proc", "true"],
+        _ => &["-mp", "--fork", "--mount-proc", "true"],
+    };
+    let seen = Seen::of(lens, &[], unshare, args);
+    assert_eq!(seen.output.code, 0, "{:?}", seen.output);
+    let mount = seen.named("mount").pop().expect("a mount");
+    assert!(mount.text.starts_with("mount proc on /proc (proc, "), "{mount:?}");
+    assert_eq!((mount.pid, mount.lane.as_str()), (1, "container"));
+}
+
+pub fn two_stages_are_compared_by_their_calls(lens: &Stage) {
+    let (old, new) = (stage(lens, "04-mount"), stage(lens, "05-user"));
+    let (old, new) = (old.to_str().expect("a path"), new.to_str().expect("a path"));
+    // The first run makes the default root directory.
+    assert!(quietly(Command::new(new).args(["-c", "true"])));
+    let same = lens.run(["diff", new, new]);
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{same:?}");
+    let differ = lens.run(["diff", "--width", "100", old, new]);
+    assert_eq!(differ.code, 1, "{differ:?}");
+    let lines: Vec<_> = differ.stdout.lines().collect();
+    assert!(
+        lines.len() <= 40 && lines[..2] == ["--- 04-mount", "+++ 05-user"],
+        "{}",
+        differ.stdout
+    );
+    let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    assert!(has("-   clone(CLONE_NEWNS|NEWUTS|NEWPID)  new: mnt uts pid "), "{}", differ.stdout);
+    assert!(has("+   write /proc/[PID]/setgroups \"deny\""), "{}", differ.stdout);
+    assert!(has("+   write /proc/[PID]/uid_map "), "{}", differ.stdout);
+    assert!(!lines.iter().any(|line| line.starts_with(['-', '+']) && line.contains("pivot_root")));
+}
