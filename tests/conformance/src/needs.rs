@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
 
 /// Programs that tests start, and Debian's packages that bring them.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("cc", "gcc"),
@@ -25,8 +25,11 @@ const PACKAGES: [(&str, &str); 14] = [
     ("ps", "procps"),
     ("runc", "runc"),
     ("setpriv", "util-linux"),
+    ("strace", "strace"),
+    ("strip", "binutils"),
     ("sudo", "sudo"),
     ("sysctl", "procps"),
+    ("unshare", "util-linux"),
 ];
 
 /// Why a test is left out that only root can run.
