@@ -1,7 +1,7 @@
 //! Advice, such as an error gives, that the tests follow.
 //!
-//! It is followed as root, in the throw-away host, which has the machine's files. So what an advice may be is said here,
-//! and not by the advice: the test that follows another one fails.
+//! It is followed as root, in the throw-away host. That has the machine's files, though none that can be written to. So what
+//! an advice may be is said here, and not by the advice: a test that would follow another one fails.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

@@ -261,7 +261,7 @@ fn outer(suite: &Suite) -> Result<ExitCode> {
     let (who, _) = chosen(suite)?;
     // /tmp may be where it was built, and is about to be covered.
     let programs = open_programs(suite)?;
-    host::dress_up(HOSTNAME, || Ok(()))?;
+    host::dress_up(HOSTNAME, host::protect_files)?;
     fs::create_dir(PROGRAMS).context("mkdir")?;
     for (name, mut program) in programs {
         let copy = Path::new(PROGRAMS).join(name);

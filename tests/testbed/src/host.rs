@@ -1,14 +1,20 @@
 //! A throw-away host: namespaces that are dressed up as a machine, with mounts shared as systemd(1) shares them and
 //! an empty /tmp. A program that breaks its host breaks this one.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use common::reexec::{self, IdMap};
+use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::utsname::uname;
 use nix::unistd::{Pid, sethostname};
+use nix::{NixPath, libc};
+
+use crate::snapshot::unescaped;
 
 /// The namespaces that play a host. An ordinary user needs a user namespace as well.
 pub const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
@@ -56,6 +62,52 @@ pub fn dress_up(name: &str, cover: impl FnOnce() -> Result<()>) -> Result<()> {
     let safe = safe | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), safe, NONE).context("mount /proc")?;
     share_all_mounts()
+}
+
+/// Makes the machine's files read-only in this mount namespace, for whoever is root in it: all mounts but those below /proc
+/// and /sys. (Where one of these two is read-only, no other one may be mounted that is not: mount_too_revealing() in the
+/// kernel.) Linux before 5.12 leaves them as they are.
+///
+/// # Errors
+///
+/// mount_setattr(2).
+pub fn protect_files() -> Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("read the mounts")?;
+    for target in mounts.lines().filter_map(|line| line.split(' ').nth(4)) {
+        let path = PathBuf::from(unescaped(target));
+        if !["/proc", "/sys"].iter().any(|kernel| path.starts_with(kernel)) {
+            match set_read_only(&path) {
+                // It is covered by another one, or below a directory that this user may not enter.
+                Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::EINVAL) => {}
+                Err(Errno::ENOSYS) => return Ok(()),
+                Err(error) => Err(error).with_context(|| format!("protect {}", path.display()))?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn set_read_only(mount_point: &Path) -> nix::Result<()> {
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    mount_point.with_nix_path(|path| {
+        // SAFETY: the kernel reads a string and a structure of the size that it is told.
+        Errno::result(unsafe {
+            libc::syscall(
+                libc::SYS_mount_setattr,
+                libc::AT_FDCWD,
+                path.as_ptr(),
+                0,
+                &raw const attributes,
+                size_of_val(&attributes),
+            )
+        })
+        .map(drop)
+    })?
 }
 
 /// Makes every mount in this mount namespace shared, as systemd(1) does.

@@ -460,7 +460,7 @@ impl Mount<'_> {
 }
 
 /// Undoes what the kernel does to white space and backslashes in a path.
-fn unescaped(path: &str) -> String {
+pub(crate) fn unescaped(path: &str) -> String {
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     escapes.iter().fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
 }
