@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         &[As::User] => [
             the_host_has_no_bridge_of_an_ordinary_user,
             a_line_says_that_the_bridge_is_not_on_the_host,
+            a_helper_of_an_ordinary_user_finds_the_loopback_set_up,
         ],
         &[As::Root] => [
             containers_reach_each_other,
@@ -44,6 +45,14 @@ fn main() -> ExitCode {
             a_bridge_that_is_not_ours_is_refused,
             a_network_that_is_in_use_is_refused,
             a_default_route_is_no_obstacle,
+            a_default_route_in_two_halves_and_a_blackhole_around_the_network_are_no_obstacles,
+            a_route_to_nowhere_in_the_network_is_refused,
+            a_container_is_no_router_for_its_host,
+            a_bridge_that_was_set_down_is_set_up,
+            a_bridge_with_an_address_of_others_is_left_there,
+            a_device_that_is_no_bridge_is_not_ours,
+            a_lock_of_an_ordinary_user_does_not_keep_root_waiting,
+            root_without_cap_sys_admin_is_connected,
             an_address_that_is_taken_is_refused,
             root_without_the_right_to_make_a_bridge_is_told_what_to_do,
             a_helper_lays_the_cable_instead,
@@ -244,6 +253,81 @@ fn a_default_route_is_no_obstacle(stage: &Stage) {
     stage.sh("true").ok();
 }
 
+fn a_default_route_in_two_halves_and_a_blackhole_around_the_network_are_no_obstacles(
+    stage: &Stage,
+) {
+    ip("link set lo up");
+    ip("addr add 10.10.11.1/24 dev lo");
+    // As a VPN leaves them.
+    ip("route add 0.0.0.0/1 dev lo");
+    ip("route add 128.0.0.0/1 dev lo");
+    ip("route add blackhole 10.0.0.0/8");
+    reach::install(stage);
+    stage.sh(&reach("10.10.10.1")).ok();
+}
+
+fn a_route_to_nowhere_in_the_network_is_refused(stage: &Stage) {
+    ip("route add blackhole 10.10.10.128/25");
+    stage.sh("true").refused(&["10.10.10.128/25 is routed to no device"]);
+}
+
+fn a_container_is_no_router_for_its_host(stage: &Stage) {
+    let sysctl = "/proc/sys/net/ipv6/conf/brg0/accept_ra";
+    if !std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        conformance::skip("needs IPv6");
+    }
+    let container = stage.start(WAIT);
+    assert_eq!(fs::read_to_string(sysctl).unwrap(), "0\n");
+    drop(container);
+}
+
+fn a_bridge_that_was_set_down_is_set_up(stage: &Stage) {
+    reach::install(stage);
+    let container = stage.start(WAIT);
+    ip("link set brg0 down");
+    stage.sh(&format!("{} && {}", reach("10.10.10.1"), reach("10.10.10.2"))).ok();
+    drop(container);
+}
+
+fn a_bridge_with_an_address_of_others_is_left_there(stage: &Stage) {
+    let container = stage.start(WAIT);
+    ip("addr add 192.0.2.1/24 dev brg0");
+    container.signal(Signal::SIGTERM);
+    container.wait();
+    assert!(has_device("brg0"));
+    ip("addr del 192.0.2.1/24 dev brg0");
+    stage.sh("true").ok();
+    assert!(!has_device("brg0"));
+}
+
+fn a_device_that_is_no_bridge_is_not_ours(stage: &Stage) {
+    // It has the hardware address of ours.
+    ip("link add brg0 address 02:63:0a:0a:0a:01 type veth peer name other");
+    let host = Snapshot::take();
+    stage.sh("true").refused(&["brg0", "not ours"]);
+    host.assert_unchanged();
+}
+
+fn a_lock_of_an_ordinary_user_does_not_keep_root_waiting(stage: &Stage) {
+    need("setpriv");
+    need("flock");
+    let user = ["--reuid", "4711", "--regid", "4711", "--clear-groups"];
+    let hold = ["flock", "--exclusive", "/proc/self/ns/net", "sh", "-c", WAIT];
+    let holder = Container::start(Command::new("setpriv").args(user).args(hold));
+    assert_eq!(stage.sh("echo it runs").ok(), "it runs\n");
+    drop(holder);
+}
+
+fn root_without_cap_sys_admin_is_connected(stage: &Stage) {
+    // As in a container of Docker's with the right to change its network, and no other.
+    need("setpriv");
+    reach::install(stage);
+    let without = ["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"];
+    let mut command = Command::new("setpriv");
+    command.args(without).arg(&stage.program).args(["-c", &reach("10.10.10.1")]);
+    Output::of(&mut command).ok();
+}
+
 fn an_address_that_is_taken_is_refused(stage: &Stage) {
     let container = stage.start(WAIT);
     let host = Snapshot::take();
@@ -289,6 +373,14 @@ fn a_helper_lays_the_cable_instead(stage: &Stage) {
     assert_eq!(stage.run(["--netsetgo", "/tmp/helper", "-c", &script]).ok(), "10.10.10.2/24\n");
     // What it makes is not ours to remove.
     assert!(has_device("brg0"));
+}
+
+fn a_helper_of_an_ordinary_user_finds_the_loopback_set_up(stage: &Stage) {
+    // It has no right to change the network: what it makes may come from a set-user-ID program.
+    write_helper("/tmp/helper", "#!/bin/sh\ntest \"$1\" = -pid && test -e /proc/$2/ns/net\n");
+    reach::install(stage);
+    let script = format!("{} && {OWN_ADDRESS}", reach("127.0.0.1"));
+    assert_eq!(stage.run(["--netsetgo", "/tmp/helper", "-c", &script]).ok(), "");
 }
 
 fn a_helper_that_fails_is_named_with_its_status(stage: &Stage) {

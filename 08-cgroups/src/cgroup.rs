@@ -7,19 +7,23 @@
 //! and each time a comment says what that is.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use cgroups_rs::CgroupPid;
 use cgroups_rs::fs::cgroup::{CGROUP_MODE_DOMAIN_INVALID, CGROUP_MODE_THREADED};
 use cgroups_rs::fs::cgroup::{Cgroup, get_cgroups_relative_paths};
 use cgroups_rs::fs::pid::PidController;
 use cgroups_rs::fs::{Controller, MaxValue, hierarchies};
+use common::check::warn;
 use common::diagnosis::{Cause, Known};
+use common::directories::remove_directories;
+use common::lock::Lock;
 use common::reexec::Step;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -37,8 +41,8 @@ pub fn parse_pids_max(text: &str) -> Result<MaxValue, String> {
     }
 }
 
-/// The cgroup of one container.
-pub struct Limit {
+/// A cgroup with a limit of processes, for one container. Dropped, it is removed.
+pub struct PidsCgroup {
     cgroup: Cgroup,
     directory: PathBuf,
     pids_max: MaxValue,
@@ -48,43 +52,38 @@ pub struct Limit {
     in_use: Option<Flock<File>>,
 }
 
-/// Makes a cgroup for at most `pids_max` processes, and moves the process `container` there.
-pub fn limit(pids_max: MaxValue, container: Pid) -> Result<Limit> {
-    let own = own_cgroup()?;
-    let parent = pids(&own)?.path();
-    let _turn = lock(parent, FlockArg::LockExclusive)?;
-    let left = Name::all_in(parent)?;
-    remove_abandoned(parent, &left);
-    let enabled = if own.v2() { enable_for_children(parent)? } else { 0 };
-    let name = Name {
-        number: (1..).find(|number| left.iter().all(|name| name.number != *number)).unwrap_or(0),
-        levels: left.iter().map(|name| name.levels).fold(enabled, usize::max),
-    };
-    let mut limit = Limit {
+impl PidsCgroup {
+    /// Makes a cgroup for at most `pids_max` processes, and moves the process `container`, which waits, there.
+    pub fn create(pids_max: MaxValue, container: Pid) -> Result<PidsCgroup> {
+        let own = own_cgroup()?;
+        let parent = pids(&own)?.path();
+        let _turn = take_turn(parent)?;
+        let left = Name::all_in(parent)?;
+        remove_abandoned(parent, &left);
+        let enabled = if own.v2() { enable_for_children(parent)? } else { 0 };
+        let is_free = |number: &usize| left.iter().all(|name| name.number != *number);
+        let levels = left.iter().map(|name| name.levels).fold(enabled, usize::max);
+        let name = Name { number: (1..).find(is_free).unwrap_or(0), levels }.to_string();
+        let path = Path::new(own.path()).join(&name);
         // `Cgroup::new` would make a directory in each hierarchy of cgroup v1: the controller has to be named.
-        cgroup: Cgroup::load_with_specified_controllers(
-            hierarchies::auto(),
-            Path::new(own.path()).join(name.to_string()),
-            vec!["pids".into()],
-        ),
-        directory: parent.join(name.to_string()),
-        pids_max,
-        levels: name.levels,
-        in_use: None,
-    };
-    if let Err(error) = limit.set_up(container) {
-        // What this says next to that would not help.
-        let _ = limit.clean_up();
-        return Err(error);
+        let only = vec!["pids".into()];
+        let cgroup = Cgroup::load_with_specified_controllers(hierarchies::auto(), path, only);
+        let directory = parent.join(name);
+        let mut created = PidsCgroup { cgroup, directory, pids_max, levels, in_use: None };
+        if let Err(error) = created.set_up(container) {
+            // What this says next to that would not help.
+            let _ = created.clean_up();
+            return Err(error);
+        }
+        Ok(created)
     }
-    Ok(limit)
-}
 
-impl Limit {
     fn set_up(&mut self, container: Pid) -> Result<()> {
         let (cgroup, directory) = (&self.cgroup, self.directory.display());
-        cgroup.create().map_err(errno).with_context(|| Step::Cgroup(self.directory.clone()))?;
-        self.in_use = Some(lock(&in_use(&self.directory), FlockArg::LockExclusiveNonblock)?);
+        // Its files are for nobody else to open, and to lock. `cgroup.create` takes no mode.
+        let made = DirBuilder::new().mode(0o700).create(&self.directory);
+        made.with_context(|| Step::Cgroup(self.directory.clone()))?;
+        self.in_use = Some(lock(&self.directory)?);
         if cgroup.v2() && cgroup.get_cgroup_type().map_err(errno)? == CGROUP_MODE_DOMAIN_INVALID {
             // The launcher is in the parent. A cgroup with processes hands controllers down to threaded
             // children alone, and only such as pids, which can tell threads apart: cgroups(7), "no internal
@@ -93,10 +92,9 @@ impl Limit {
             threaded.with_context(|| format!("make {directory} threaded"))?;
         }
         // Where the controller is missing, cgroups-rs would try to create the file.
-        ensure!(
-            self.directory.join("pids.max").exists(),
-            Known::new(Cause::NoPidsController, format!("{directory} has no controller pids"))
-        );
+        let missing =
+            || Known::new(Cause::NoPidsController, format!("{directory} has no controller pids"));
+        ensure!(self.directory.join("pids.max").exists(), missing());
         let limited = pids(cgroup)?.set_pid_max(self.pids_max).map_err(errno);
         limited.with_context(|| format!("set pids.max of {directory} to {}", self.pids_max))?;
         // `add_task` would move a thread, which cgroup v2 does between threaded cgroups alone.
@@ -105,44 +103,34 @@ impl Limit {
     }
 
     /// Removes the cgroup of a container that has ended, and says how often it was refused a process.
-    pub fn remove(self) -> Result<()> {
-        let hits = pids(&self.cgroup)?.get_pid_events().map_err(errno);
-        let hits =
-            hits.with_context(|| format!("read pids.events of {}", self.directory.display()))?;
-        if hits > 0 {
-            let times = if hits == 1 { "once".into() } else { format!("{hits} times") };
-            // On cgroup v1, and before Linux 6.11, the kernel counts here what a limit further up has
-            // refused, too.
-            log::warn!(
-                "the container was refused a process {times}: pids.max is {}",
-                self.pids_max
-            );
-        }
-        let _turn = lock(self.parent(), FlockArg::LockExclusive)?;
-        self.clean_up()
+    pub fn remove(mut self) -> Result<()> {
+        let hits = pids(&self.cgroup).and_then(|pids| pids.get_pid_events().map_err(errno));
+        let _turn = take_turn(self.parent());
+        let removed = self.clean_up();
+        let hits = hits.with_context(|| format!("read events of {}", self.directory.display()));
+        // On cgroup v1, and before Linux 6.11, the kernel counts here what a limit further up has refused, too.
+        let times = match removed.and(hits)? {
+            0 => return Ok(()),
+            1 => "once".into(),
+            hits => format!("{hits} times"),
+        };
+        log::warn!("the container was refused a process {times}: pids.max is {}", self.pids_max);
+        Ok(())
     }
 
     fn parent(&self) -> &Path {
         self.directory.parent().expect("it was joined to one")
     }
 
-    fn clean_up(&self) -> Result<()> {
-        // Nobody tells when the last process has left a cgroup of version 1.
-        let mut removed = remove_tree(&self.directory);
-        for _ in 0..20 {
-            if removed.as_ref().map_err(io::Error::raw_os_error) != Err(Some(Errno::EBUSY as i32)) {
-                break;
-            }
-            thread::sleep(Duration::from_millis(50));
-            removed = remove_tree(&self.directory);
-        }
-        removed.with_context(|| {
-            let directory = self.directory.display();
-            let left: Vec<_> = pids(&self.cgroup).map(|pids| pids.tasks()).unwrap_or_default();
-            let left: Vec<_> = left.iter().map(|process| process.pid.to_string()).collect();
+    /// Removes the cgroup. To be called in one's turn.
+    fn clean_up(&mut self) -> Result<()> {
+        self.in_use = None;
+        remove_when_empty(&self.directory).with_context(|| {
+            let left = pids(&self.cgroup).map(|pids| pids.tasks()).unwrap_or_default();
+            let left: Vec<_> = left.iter().map(|process| process.pid).collect();
             format!(
-                "remove {directory} (in it are the processes [{}]; when they have left, the next start removes it)",
-                left.join(", ")
+                "remove {} (in it are the processes {left:?}; when they have left, the next start removes it)",
+                self.directory.display()
             )
         })?;
         disable_for_children(self.parent(), self.levels);
@@ -150,11 +138,21 @@ impl Limit {
     }
 }
 
+impl Drop for PidsCgroup {
+    fn drop(&mut self) {
+        // Not where `remove` has been here.
+        if self.in_use.is_some() {
+            let _turn = take_turn(self.parent());
+            warn(self.clean_up());
+        }
+    }
+}
+
 /// The name of a cgroup of ours: `08-cgroups.NUMBER.LEVELS`.
 struct Name {
     /// The first that is free.
     number: usize,
-    /// [`Limit::levels`] of the first of those that are there at the same time. So the last one knows it, or
+    /// [`PidsCgroup::levels`] of the first of those that are there at the same time. So the last one knows it, or
     /// the next start where all have been killed.
     levels: usize,
 }
@@ -185,18 +183,13 @@ fn own_cgroup() -> Result<Cgroup> {
     // In a container a part of the hierarchy can be mounted: then this is where that part begins.
     let path = Path::new(path).strip_prefix(pids(&root)?.base()).unwrap_or(Path::new(path));
     let own = Cgroup::load(hierarchies::auto(), path.strip_prefix("/").unwrap_or(path));
-    let directory = pids(&own)?.path();
     // Under another cgroup namespace's mounts the path leads to some other cgroup, or nowhere.
-    ensure!(
-        pids(&own)?.tasks().contains(&CgroupPid::from(getpid().as_raw() as u64)),
-        Known::new(
-            Cause::CgroupNamespace,
-            format!(
-                "this process is not in {}, where /proc/self/cgroup says that it is",
-                directory.display()
-            )
-        )
-    );
+    if !pids(&own)?.tasks().contains(&CgroupPid::from(getpid().as_raw() as u64)) {
+        let directory = pids(&own)?.path().display();
+        let said =
+            format!("this process is not in {directory}, where /proc/self/cgroup says that it is");
+        bail!(Known::new(Cause::CgroupNamespace, said));
+    }
     Ok(own)
 }
 
@@ -206,10 +199,8 @@ fn pids(cgroup: &Cgroup) -> Result<&PidController> {
 }
 
 fn no_pids() -> Known {
-    Known::new(
-        Cause::NoPidsController,
-        "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup",
-    )
+    let said = "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup";
+    Known::new(Cause::NoPidsController, said)
 }
 
 /// Returns the errno of an error of cgroups-rs, which shows only as debug text there, without the path.
@@ -221,17 +212,17 @@ fn errno(error: cgroups_rs::fs::error::Error) -> anyhow::Error {
     }
 }
 
-/// Locks a cgroup's directory, or a file of it: flock(2). It takes no right but to open it.
-fn lock(path: &Path, how: FlockArg) -> Result<Flock<File>> {
-    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let locked = Flock::lock(file, how).map_err(|(_, errno)| errno);
-    locked.with_context(|| format!("lock {}", path.display()))
+/// Waits until no other launcher makes or removes cgroups in this one.
+fn take_turn(parent: &Path) -> Result<Lock> {
+    Lock::take("08-cgroups", parent)
 }
 
-/// Returns what is locked of a container's cgroup while it is in use. Not the directory: whoever makes a
-/// cgroup in this one takes turns by that.
-fn in_use(cgroup: &Path) -> PathBuf {
-    cgroup.join("cgroup.procs")
+/// Locks a container's cgroup, unless it is locked, and so in use: flock(2).
+fn lock(cgroup: &Path) -> Result<Flock<File>> {
+    let file = File::open(cgroup.join("cgroup.procs"));
+    let file = file.with_context(|| format!("open cgroup.procs of {}", cgroup.display()))?;
+    let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno);
+    locked.with_context(|| format!("lock {}", cgroup.display()))
 }
 
 /// Returns the children of a cgroup.
@@ -243,23 +234,25 @@ fn children(cgroup: &Path) -> io::Result<Vec<PathBuf>> {
 /// Removes the cgroups that killed launchers have left, but for those that still have processes.
 fn remove_abandoned(parent: &Path, left: &[Name]) {
     for directory in left.iter().map(|name| parent.join(name.to_string())) {
-        if lock(&in_use(&directory), FlockArg::LockExclusiveNonblock).is_ok() {
+        if lock(&directory).is_ok() {
             log::debug!("removing {}, which a killed launcher has left", directory.display());
             // If it fails, a later start tries again.
-            let _ = remove_tree(&directory);
+            let _ = remove_when_empty(&directory);
         }
     }
 }
 
-/// Removes a cgroup and those that root in the container may have made in it. (cgroups-rs does not see these
-/// on cgroup v2.)
-fn remove_tree(cgroup: &Path) -> io::Result<()> {
-    match children(cgroup) {
-        Ok(children) => children.iter().try_for_each(|child| remove_tree(child))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
+/// Removes a cgroup whose processes are about to leave, and those that root in the container may have made in it.
+/// (cgroups-rs does not see these on cgroup v2.)
+fn remove_when_empty(cgroup: &Path) -> nix::Result<()> {
+    // Nobody tells when the last process has left a cgroup of version 1.
+    for _ in 0..20 {
+        match remove_directories(cgroup) {
+            Err(Errno::EBUSY) => thread::sleep(Duration::from_millis(50)),
+            result => return result,
+        }
     }
-    fs::remove_dir(cgroup)
+    remove_directories(cgroup)
 }
 
 /// Makes the controller pids one that the children of `cgroup` have: on cgroup v2 each cgroup hands it down

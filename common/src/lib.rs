@@ -3,6 +3,9 @@
 //! - [`reexec`] starts this program again, or a shell, in new namespaces.
 //! - [`check`] sets up the log, and turns the one error that reaches `main` into a line and a status.
 //! - [`diagnosis`] is the table of what can be in the way, and of what helps; [`host_facts`] is what it looks at.
+//! - [`directories`] removes directories in directories.
+//! - [`forwarding`] says whether a host lets packets pass between containers.
+//! - [`lock`] is for what only one process at a time may do.
 //! - [`quote`] shows names and paths that others have chosen.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
 //!
@@ -19,7 +22,13 @@ pub mod check;
 #[cfg(target_os = "linux")]
 pub mod diagnosis;
 #[cfg(target_os = "linux")]
+pub mod directories;
+#[cfg(target_os = "linux")]
+pub mod forwarding;
+#[cfg(target_os = "linux")]
 pub mod host_facts;
+#[cfg(target_os = "linux")]
+pub mod lock;
 #[cfg(target_os = "linux")]
 pub mod quote;
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@
 
 use std::ffi::c_int;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -25,6 +25,9 @@ static ENDING: AtomicI32 = AtomicI32::new(libc::SIGKILL);
 
 /// Whether it was ended so.
 static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// How many of the signals have come so far.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// The signal mask that this process was started with.
 static ORIGINAL_MASK: OnceLock<SigSet> = OnceLock::new();
@@ -114,7 +117,13 @@ pub(crate) fn have_ended_it() -> bool {
     ENDED.load(Ordering::Relaxed)
 }
 
+/// How many signals have come so far that end a container. A wait that is not for it can end when there are more.
+pub(crate) fn count() -> usize {
+    COUNT.load(Ordering::Relaxed)
+}
+
 extern "C" fn end_child(_: c_int) {
+    COUNT.fetch_add(1, Ordering::Relaxed);
     let child = CHILD.load(Ordering::Relaxed);
     if child > 0 {
         ENDED.store(true, Ordering::Relaxed);

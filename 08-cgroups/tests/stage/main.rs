@@ -412,7 +412,7 @@ fn a_container_started_in_the_cgroup_of_another_is_limited_by_both(stage: &Stage
 
 fn the_network_is_the_one_of_stage_06(stage: &Stage) {
     let cables =
-        [include_str!("../../../06-network/src/cable.rs"), include_str!("../../src/cable.rs")];
+        [include_str!("../../../06-network/src/network.rs"), include_str!("../../src/network.rs")];
     assert_eq!(cables[0], cables[1]);
     reach::install(stage);
     for address in ["10.10.10.1", "127.0.0.1"] {

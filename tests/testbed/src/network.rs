@@ -7,9 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use netlink::{NLM_F_CREATE, NLM_F_EXCL, Netlink};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
@@ -18,10 +16,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr as KernelAddr};
 use nix::ifaddrs::getifaddrs;
-use nix::net::if_::if_nametoindex;
 use nix::unistd::Pid;
 
 /// The length of all networks here.
@@ -35,15 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PORT: u16 = 8000;
 
 /// A network namespace: the one in which this was opened, wherever the process is later.
-pub struct Network(Socket);
+pub struct Network(Netlink);
 
 impl Network {
     /// Opens the network namespace that this process is in.
     pub fn open() -> Result<Network> {
-        let mut socket = Socket::new(NETLINK_ROUTE).context("open a netlink socket")?;
-        socket.bind_auto().context("bind a netlink socket")?;
-        socket.connect(&KernelAddr::new(0, 0)).context("connect to the kernel")?;
-        Ok(Network(socket))
+        Netlink::open().map(Network)
     }
 
     /// Makes a device: anything that RTM_NEWLINK can say.
@@ -53,14 +45,14 @@ impl Network {
     /// What the kernel says to it.
     pub fn make(&self, link: LinkMessage) -> Result<()> {
         let flags = NLM_F_CREATE | NLM_F_EXCL;
-        self.ask(RouteNetlinkMessage::NewLink(link), flags).context("make a network device")
+        self.0.change(RouteNetlinkMessage::NewLink(link), flags).context("make a network device")
     }
 
     /// Makes a bridge, sets it up, and returns its index.
     pub fn make_bridge(&self, name: &str) -> Result<u32> {
         let kind = LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]);
         self.make(up(link(vec![LinkAttribute::IfName(name.into()), kind])))?;
-        if_nametoindex(name).with_context(|| format!("find {name}"))
+        self.0.index_of(name)
     }
 
     /// Makes a veth pair: `name` is here, set up, and on `bridge` where there is one; `peer` is in the network
@@ -88,15 +80,17 @@ impl Network {
     /// Sets a device of the current namespace up, and gives it an address.
     pub fn configure(&self, name: &str, address: Ipv4Addr) -> Result<()> {
         let mut link = up(LinkMessage::default());
-        link.header.index = if_nametoindex(name).with_context(|| format!("find {name}"))?;
+        link.header.index = self.0.index_of(name)?;
         let mut message = AddressMessage::default();
         message.header.family = AddressFamily::Inet;
         message.header.prefix_len = PREFIX_LENGTH;
         message.header.index = link.header.index;
         message.attributes = vec![AddressAttribute::Local(address.into())];
-        self.ask(RouteNetlinkMessage::NewLink(link), 0)
+        self.0
+            .change(RouteNetlinkMessage::NewLink(link), 0)
             .with_context(|| format!("set {name} up"))?;
-        self.ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+        self.0
+            .change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
             .with_context(|| format!("give {name} the address {address}"))
     }
 
@@ -119,24 +113,9 @@ impl Network {
             RouteAttribute::Destination(RouteAddress::Inet(network)),
             RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
         ];
-        self.ask(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL)
+        self.0
+            .change(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE | NLM_F_EXCL)
             .with_context(|| format!("add a route by {gateway}"))
-    }
-
-    /// Sends a request, and waits until the kernel says that it is done.
-    fn ask(&self, request: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-        let mut message = NetlinkMessage::from(request);
-        message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.0.send(&bytes, 0)?;
-        let (answer, _) = self.0.recv_from_full()?;
-        let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
-        match answer.map_err(io::Error::other)?.payload {
-            NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -13,18 +13,16 @@ use common::diagnosis::{self, diagnose};
 use common::host_facts::HostFacts;
 use common::reexec::{self, IdMap, Step};
 use common::rootfs;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink::Netlink;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{chdir, chroot, getgid, getpid, getuid, pivot_root, sethostname};
+use nix::sched::CloneFlags;
+use nix::unistd::{Pid, chdir, chroot, getgid, getpid, getuid, pivot_root, sethostname};
 use serde::{Deserialize, Serialize};
+use stage_network::Cable;
 
-use crate::cable;
 use crate::limit::Limit;
 use crate::report::STAGES;
 
@@ -113,7 +111,9 @@ fn outside(stage: u8) -> Result<ExitCode> {
         6.. if getuid().is_root() => may_change_network().context(Step::Link("brg0".into())),
         _ => Ok(()),
     };
-    let reservation = if stage >= 6 { Some(reserve()?) } else { None };
+    if stage >= 6 {
+        enter_network()?;
+    }
     let mut command = reexec::command(INSIDE).cloneflag(CloneFlags::CLONE_NEWUTS);
     for (first, flag) in [
         (3, CloneFlags::CLONE_NEWPID),
@@ -137,7 +137,7 @@ fn outside(stage: u8) -> Result<ExitCode> {
     // Now is when the stage makes the bridge, or the mount.
     on_host?;
     _limit = if stage >= 8 { Some(Limit::new(container.pid())?) } else { None };
-    let _cable = reservation.map(|reservation| reservation.connect(container.pid())).transpose()?;
+    let _cable = if stage >= 6 { Some(connect(container.pid())?) } else { None };
     container.start()?.wait()
 }
 
@@ -145,20 +145,25 @@ fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
     [IdMap::one(container_id, host_id)]
 }
 
-/// Moves this process into a network namespace, and reserves an address there.
-fn reserve() -> Result<cable::Reservation> {
+/// Moves this process into a network namespace, where a bridge of its own is in nobody's way.
+fn enter_network() -> Result<()> {
     if getuid().is_root() {
         // Only looks: a bridge of somebody else's, or an address that is in use, are refused.
-        drop(cable::reserve(None)?);
+        stage_network::find_bridge(&Netlink::open()?)?;
     }
     // For root the stage needs none of its own, and so not the capability to make one.
-    if unshare(CloneFlags::CLONE_NEWNET).is_err() {
+    if reexec::unshare(CloneFlags::CLONE_NEWNET).is_err() {
         let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-        let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
-        unshare(flags).context(Step::Clone(flags))?;
+        reexec::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
         reexec::write_id_maps(getpid(), &one_id(uid, uid), &one_id(gid, gid))?;
     }
-    cable::reserve(Some(ADDRESS))
+    Ok(())
+}
+
+fn connect(container: Pid) -> Result<Cable> {
+    let inside = Netlink::open_in(container)?;
+    stage_network::set_up(&inside, "lo")?;
+    stage_network::connect(container, &inside, Some(ADDRESS))
 }
 
 /// Fails if this process may not mount in its mount namespace. It asks for a file system of no type, which is
@@ -175,23 +180,8 @@ fn may_mount() -> Result<()> {
 fn may_change_network() -> Result<()> {
     let mut link = LinkMessage::default();
     link.header.index = i32::MAX as u32;
-    let mut message = NetlinkMessage::from(RouteNetlinkMessage::DelLink(link));
-    message.header.flags = NLM_F_REQUEST | NLM_F_ACK;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    let mut socket = Socket::new(NETLINK_ROUTE).context("open a netlink socket")?;
-    socket.bind_auto().context("bind a netlink socket")?;
-    socket.connect(&SocketAddr::new(0, 0)).context("connect a netlink socket")?;
-    socket.send(&bytes, 0).context("ask the kernel")?;
-    let (bytes, _) = socket.recv_from_full().context("hear from the kernel")?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&bytes);
-    match answer.context("read the kernel's answer")?.payload {
-        NetlinkPayload::Error(error)
-            if error.to_io().raw_os_error() == Some(Errno::EPERM as i32) =>
-        {
-            Err(error.to_io().into())
-        }
+    match Netlink::open()?.change(RouteNetlinkMessage::DelLink(link), 0) {
+        Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -201,12 +191,8 @@ const NONE: Option<&str> = None;
 
 fn set_up(stage: u8) -> Result<()> {
     sethostname("doctor").context("set the hostname")?;
-    if stage >= 6 {
-        cable::configure(Some(ADDRESS))?;
-    }
     if stage >= 8 {
-        let flag = CloneFlags::CLONE_NEWCGROUP;
-        unshare(flag).context(Step::Clone(flag))?;
+        reexec::unshare(CloneFlags::CLONE_NEWCGROUP)?;
     }
     if stage >= 3 {
         mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)

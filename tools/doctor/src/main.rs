@@ -14,9 +14,6 @@ use testbed::cgroup;
 use testbed::snapshot::Snapshot;
 
 mod attempt;
-#[path = "../../../06-network/src/cable.rs"]
-#[allow(dead_code)]
-mod cable;
 mod limit;
 mod report;
 

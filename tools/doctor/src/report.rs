@@ -10,6 +10,7 @@ use anstream::println;
 use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
 use common::diagnosis::{Cause, Known, PAGE};
+use common::forwarding;
 use common::host_facts::{Cgroups, HostFacts};
 use common::reexec::Step;
 use common::rootfs;
@@ -19,7 +20,6 @@ use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use crate::attempt::{Diagnosis, Trouble};
-use crate::cable;
 
 /// A stage, as its folder and its package are named.
 pub struct Stage {
@@ -100,7 +100,11 @@ pub fn run() -> Result<ExitCode> {
     let root = root();
     let findings = attempt_all()?;
     // Two starts of root's share the host's bridge; an ordinary user's have one each.
-    let bridge = if root == Root::Here { cable::refuse_dropped_packets().err() } else { None };
+    let bridge = if root == Root::Here {
+        forwarding::ensure_between_ports(stage_network::BRIDGE).err()
+    } else {
+        None
+    };
     let bridge = bridge.map(|error| Trouble::of(&error, "network"));
     print_machine();
     let mut causes = Causes::default();

@@ -81,11 +81,10 @@ impl Args {
 
 fn main() -> ExitCode {
     init_logging();
-    let lives: [(&str, reexec::Entrypoint<()>); 5] = [
+    let lives: [(&str, reexec::Entrypoint<()>); 4] = [
         ("measure", |_| measure_all(&Args::parse())),
         ("keeper", |_| Ok(ExitCode::SUCCESS)),
         ("bare", |_| wiring::bare()),
-        ("cable", |_| wiring::cable()),
         ("empty", |_| wiring::empty()),
     ];
     check(reexec::dispatch(&(), &lives, |_| begin(&Args::parse())))

@@ -237,7 +237,7 @@ impl Report {
             let peak = of_build.filter_map(|row| row.peak).max();
             add("peak memory, of 4 MiB", build, peak.map(|kib| [kib as f64 / 4096.0; 2]), 1.0);
         }
-        let ours = self.times("network", "06", "cable.rs", "");
+        let ours = self.times("network", "06", "network.rs", "");
         let bare = self.times("network", "06", "bare netlink", "");
         add("network part of 06, of the bare messages", "", by(ours, bare), 2.0);
         let group = "05-user, one after the other, each";

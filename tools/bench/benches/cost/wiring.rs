@@ -1,8 +1,8 @@
 //! What it costs to connect a container, beside what the kernel charges for it.
 //!
-//! Two ways, one after the other, again and again, on one bridge: `cable.rs` as stage 06 calls it, and a bare
-//! program that knows what it can know beforehand, and sends the messages that cannot be done without. Measured
-//! is the launcher's part, and the container's.
+//! Two ways, one after the other, again and again, on one bridge: `network.rs` as stage 06 calls it, and a bare
+//! program that knows what it can know beforehand, and sends the messages that cannot be done without. Both do it
+//! from outside.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use bench::Floor;
 use common::reexec::{self, Created, IdMap};
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use netlink::{NLM_F_CREATE, NLM_F_EXCL, Netlink};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
@@ -24,19 +22,14 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use nix::net::if_::if_nametoindex;
 use nix::sched::CloneFlags;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getgid, getuid};
+use stage_network::Cable;
 
 use crate::measure::{Candidate, Way, take_turns};
 use crate::report::Report;
-
-#[allow(dead_code)]
-#[path = "../../../../06-network/src/cable.rs"]
-mod cable;
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 1);
 
@@ -45,6 +38,9 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 200);
 
 /// The host's end of a cable that is made with bare messages.
 pub const BARE: &str = "veth-bare";
+
+/// The host's end of a cable to [`ADDRESS`], as stage 06 names it.
+const STAGE: &str = "veth-200";
 
 /// The host's end of a cable whose end says that those before it have ended.
 const LAST: &str = "veth-last";
@@ -62,23 +58,24 @@ pub fn bare() -> Result<ExitCode> {
     timed(configure_bare)
 }
 
-/// The life of a container that configures its network as stage 06 does.
-pub fn cable() -> Result<ExitCode> {
-    timed(|| cable::configure(Some(ADDRESS)))
-}
-
 /// Measures both ways.
 pub fn measure(rounds: usize, report: &mut Report) -> Result<()> {
     let keeper = container("empty", CloneFlags::CLONE_NEWNET)?;
-    let _cable = cable::reserve(None)?.connect(keeper.pid())?;
+    let _cable = connect_as_stage(keeper.pid(), None)?;
     let bridge = bridge()?;
-    let bare = move || time("bare", |pid| make_veth_bare(pid, bridge));
-    let ours = || time("cable", |pid| cable::reserve(Some(ADDRESS))?.connect(pid).map(drop));
+    let bare = move || time_bare(bridge);
     let candidates = vec![
         Candidate::new("06", "bare netlink", "", Way::Timed(Box::new(bare))).settle(settle),
-        Candidate::new("06", "cable.rs", "", Way::Timed(Box::new(ours))).settle(settle),
+        Candidate::new("06", "network.rs", "", Way::Timed(Box::new(time_stage))).settle(settle),
     ];
     take_turns("network", candidates, rounds, report)
+}
+
+/// Does what stage 06 does to connect a container.
+fn connect_as_stage(container: Pid, address: Option<Ipv4Addr>) -> Result<Cable> {
+    let inside = Netlink::open_in(container)?;
+    stage_network::set_up(&inside, "lo")?;
+    stage_network::connect(container, &inside, address)
 }
 
 /// Returns the index of the bridge that a running container of stage 06 keeps.
@@ -104,20 +101,29 @@ pub fn container(way: &str, flags: CloneFlags) -> Result<Created> {
         .create()
 }
 
-/// Returns what `connect` takes, from outside of a container, and what the function `way` takes inside of it.
-fn time(way: &str, connect: impl Fn(Pid) -> Result<()>) -> Result<Duration> {
-    let created = container(way, CloneFlags::CLONE_NEWNET)?;
-    let pid = created.pid();
+/// Returns what the bare messages take, outside of the container and inside.
+fn time_bare(bridge: u32) -> Result<Duration> {
+    let created = container("bare", CloneFlags::CLONE_NEWNET)?;
     let start = Instant::now();
-    connect(pid)?;
+    make_veth_bare(created.pid(), bridge)?;
     let outside = start.elapsed();
     created.start()?.wait()?;
     let inside: u64 = fs::read_to_string(TIME).context("the time")?.parse().context("the time")?;
     fs::remove_file(TIME).context("remove the time")?;
-    for device in [format!("veth{pid}"), BARE.into()] {
-        remove(&device);
-    }
+    remove(BARE);
     Ok(outside + Duration::from_nanos(inside))
+}
+
+/// Returns what stage 06 takes, all of it outside.
+fn time_stage() -> Result<Duration> {
+    let created = container("empty", CloneFlags::CLONE_NEWNET)?;
+    let start = Instant::now();
+    let cable = connect_as_stage(created.pid(), Some(ADDRESS))?;
+    let time = start.elapsed();
+    created.start()?.wait()?;
+    drop(cable);
+    remove(STAGE);
+    Ok(time)
 }
 
 /// Removes a device, and waits until it is gone. (The kernel removes a cable some time after its container, and
@@ -237,14 +243,11 @@ fn up(index: u32) -> LinkMessage {
 }
 
 /// A socket, and one message after the other.
-struct Bare(Socket);
+struct Bare(Netlink);
 
 impl Bare {
     fn new() -> Result<Bare> {
-        let mut socket = Socket::new(NETLINK_ROUTE).context("socket")?;
-        socket.bind_auto().context("bind")?;
-        socket.connect(&SocketAddr::new(0, 0)).context("connect")?;
-        Ok(Bare(socket))
+        Netlink::open().map(Bare)
     }
 
     /// Makes something new.
@@ -253,17 +256,6 @@ impl Bare {
     }
 
     fn send(&self, message: RouteNetlinkMessage, flags: u16) -> Result<()> {
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.0.send(&bytes, 0).context("send")?;
-        let (answer, _) = self.0.recv_from_full().context("receive")?;
-        match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).context("answer")?.payload
-        {
-            NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io().into()),
-            _ => Ok(()),
-        }
+        Ok(self.0.change(message, flags)?)
     }
 }

@@ -16,7 +16,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
 use nix::unistd::{chdir, getgid, getuid, pivot_root, sethostname};
 
-// TODO 1: cable.rs, beside this file, is written. It makes the bridge and the cable. Read what is public in
+// TODO 1: network.rs, beside this file, is written. It makes the bridge and the cable. Read what is public in
 // it, and make it a module of this program. Read book/src/06-network.md#shell, veth(4),
 // network_namespaces(7).
 /// What the command line can say.
@@ -49,20 +49,17 @@ fn main() -> ExitCode {
 }
 
 // TODO 3: a new network namespace, too.
-// TODO 4: before the process starts, reserve an address: with cable::reserve, and not at all with --netsetgo.
-// ns_init has to know which one; it parses the same command line, so add --address to that, unless somebody
-// has typed it (Command::option). Prepare the root directory before all that.
-// TODO 5: connect the process while it waits: start it, connect it, release it, wait for it (Command::start,
-// Parked, Running). Connecting is Reservation::connect, or running `HELPER -pid PID`; a helper that fails
-// ends the start, with its name and its exit status. In the end root removes the cable, whatever the status
-// is. Read book/src/common.md#parked.
-// TODO 6: an ordinary user may not make a bridge on the host. So before it reserves an address, this program
-// itself moves into a new user namespace and a new network namespace (unshare(2), whose error has the context
-// reexec::Step::Clone), says so with log::info! ("not root: the bridge is not on the host, but in a network
-// namespace of this container"), and maps its user and its group to themselves (reexec::write_id_maps). Root
-// stays on the host, and is warned of what cable::refuse_dropped_packets finds (check::warn). Read
-// book/src/06-network.md#failure, user_namespaces(7), "Interaction of user namespaces and other types of
-// namespaces".
+// TODO 4: an ordinary user may not make a bridge on the host. So without root, and without --netsetgo, this
+// program itself moves into a new user namespace and a new network namespace before it creates the container
+// (reexec::unshare), says so with log::info! ("not root: the bridge is not on the host, but in a network
+// namespace of this container"), and maps its user and its group to themselves (reexec::write_id_maps).
+// Prepare the root directory before all that. Read book/src/06-network.md#failure, user_namespaces(7),
+// "Interaction of user namespaces and other types of namespaces".
+// TODO 5: connect the container while it waits, between create and start. A Netlink socket in its network
+// namespace (Netlink::open_in) sets its loopback up (network::set_up). Then network::connect lays the cable, or
+// `HELPER -pid PID` does; a helper that fails ends the start, with its name and its exit status. The cable is
+// removed when its value is dropped, so keep that until the container has ended. Root is warned of what
+// common::forwarding finds (check::warn). Read book/src/common.md#created.
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs)?;
@@ -83,8 +80,6 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
 fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
-    // TODO 7: set up the network inside: cable::configure. It is for the loopback as well, so it is called
-    // without an address, too.
     // ns_start has checked this directory, and has started this process in it.
     let rootfs = env::current_dir().context("find the root directory")?;
     mount_root(&rootfs)?;

@@ -6,20 +6,22 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::check::{check, init_logging, warn};
-use common::reexec::{self, Command, Created, IdMap, Running};
+use common::forwarding;
+use common::reexec::{self, Command, IdMap};
 use common::rootfs;
+use netlink::Netlink;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
 use nix::unistd::{Pid, chdir, getgid, getpid, getuid, pivot_root, sethostname};
 
-use cable::{Cable, Reservation};
+use network::Cable;
 
-mod cable;
+mod network;
 
 /// What the command line can say.
 #[derive(Parser)]
@@ -58,11 +60,10 @@ fn main() -> ExitCode {
 /// Starts [`ns_init`] in its new namespaces, with a cable to the host's bridge.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs)?;
-    let reservation = reserve(args)?;
-    let address = reservation.as_ref().map(|reservation| reservation.address.to_string());
+    if !getuid().is_root() && args.netsetgo.is_none() {
+        enter_network()?;
+    }
     let container = reexec::command("ns_init")
-        // This is how the address reaches configure_network.
-        .option("--address", address.filter(|_| args.address.is_none()))
         .cloneflag(CloneFlags::CLONE_NEWNS)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
@@ -73,35 +74,8 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .current_dir(rootfs)
         .container_env()
         .create()?;
-    run_connected(args, reservation, container)
-}
-
-/// Connects the container, and lets it run to its end.
-fn run_connected(
-    args: &Args,
-    reservation: Option<Reservation>,
-    container: Created,
-) -> Result<ExitCode> {
-    let cable = connect(args, reservation, container.pid())?;
-    let status = container.start().and_then(Running::wait);
-    // An ordinary user's bridge ends with this process, and all cables with it.
-    if let Some(cable) = cable.filter(|_| getuid().is_root()) {
-        cable.remove()?;
-    }
-    status
-}
-
-/// Reserves an address for the container, unless a helper will choose one.
-fn reserve(args: &Args) -> Result<Option<Reservation>> {
-    if args.netsetgo.is_some() {
-        return Ok(None);
-    }
-    if getuid().is_root() {
-        warn(cable::refuse_dropped_packets());
-    } else {
-        enter_network().context("enter a network namespace for the bridge")?;
-    }
-    cable::reserve(args.address).map(Some)
+    let _cable = connect(args, container.pid())?;
+    container.start()?.wait()
 }
 
 /// Moves this process into a network namespace where it may make a bridge: the host's is root's alone.
@@ -116,32 +90,32 @@ fn enter_network() -> Result<()> {
     reexec::write_id_maps(getpid(), &[maps.0], &[maps.1])
 }
 
-/// Connects the network namespace of the process `container`, which waits in it, with the host's.
-fn connect(args: &Args, reservation: Option<Reservation>, container: Pid) -> Result<Option<Cable>> {
-    if let Some(helper) = &args.netsetgo {
-        let mut command = std::process::Command::new(helper);
-        let status = command.args(["-pid", &container.to_string()]).status();
-        let status = status.with_context(|| format!("run {}", helper.display()))?;
-        ensure!(status.success(), "{} -pid {container} has failed: {status}", helper.display());
-    }
-    reservation.map(|reservation| reservation.connect(container)).transpose()
+/// Connects the process `container`, which waits in its network namespace, with the host.
+fn connect(args: &Args, container: Pid) -> Result<Option<Cable>> {
+    // What it does is done there, wherever this process is.
+    let inside = Netlink::open_in(container)?;
+    network::set_up(&inside, "lo")?;
+    let Some(helper) = &args.netsetgo else {
+        if getuid().is_root() {
+            warn(forwarding::ensure_between_ports(network::BRIDGE));
+        }
+        return network::connect(container, &inside, args.address).map(Some);
+    };
+    let status = process::Command::new(helper).args(["-pid", &container.to_string()]).status();
+    let status = status.with_context(|| format!("run {}", helper.display()))?;
+    ensure!(status.success(), "{} -pid {container} has failed: {status}", helper.display());
+    Ok(None)
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
 fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
-    configure_network(args)?;
     // ns_start has checked this directory, and has started this process in it.
     let rootfs = env::current_dir().context("find the root directory")?;
     mount_root(&rootfs)?;
     change_root(&rootfs)?;
     ns_run(args)
-}
-
-/// Sets the loopback up, and the container's end of the cable.
-fn configure_network(args: &Args) -> Result<()> {
-    cable::configure(args.address)
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.

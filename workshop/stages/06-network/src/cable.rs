@@ -1,1 +1,0 @@
-../../../../06-network/src/cable.rs

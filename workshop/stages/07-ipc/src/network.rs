@@ -1,0 +1,1 @@
+../../../../07-ipc/src/network.rs

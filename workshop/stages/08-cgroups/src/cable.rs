@@ -1,1 +1,0 @@
-../../../../08-cgroups/src/cable.rs
