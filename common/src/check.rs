@@ -10,6 +10,7 @@ use simple_logger::SimpleLogger;
 
 use crate::diagnosis::diagnose;
 use crate::host_facts::HostFacts;
+use crate::quote::escaped;
 
 /// Sends the log to stderr: warnings and errors, or what the environment variable `RUST_LOG` says (`off`,
 /// `error`, `warn`, `info`, `debug`, `trace`).
@@ -39,15 +40,16 @@ pub fn warn(result: Result<()>) {
 
 /// Returns an error as a line, which ends with what to do about it where that is known.
 pub fn explained(error: &Error) -> String {
-    match diagnose(error, &HostFacts::now()) {
+    // What others have named may hold a newline: this stays one line.
+    escaped(&match diagnose(error, &HostFacts::now()) {
         Some(diagnosis) => format!("{error:#}. {diagnosis}"),
         None => format!("{error:#}"),
-    }
+    })
 }
 
 /// The file name of `argv[0]`: `05-user`, or `ns_init` in its second life.
 fn program_name() -> String {
     let name = env::args_os().next().unwrap_or_default();
     let file = Path::new(&name).file_name().unwrap_or(&name);
-    file.to_string_lossy().into_owned()
+    escaped(&file.to_string_lossy())
 }

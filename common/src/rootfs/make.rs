@@ -72,7 +72,7 @@ fn lock(directory: &Path) -> Result<Option<Flock<File>>> {
     match OpenOptions::new().read(true).custom_flags(flags).open(directory) {
         Ok(file) => Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("open {}", shown(&directory))),
+        Err(error) => Err(error).with_context(|| format!("open {}", shown(directory))),
     }
 }
 
@@ -144,5 +144,5 @@ pub(super) fn write(root: &Path, contents: &Contents) -> Result<()> {
 /// Makes the directory that the file is to be in.
 fn make_parent(file: &Path) -> Result<()> {
     let directory = file.parent().unwrap_or(file);
-    fs::create_dir_all(directory).with_context(|| format!("mkdir {}", shown(&directory)))
+    fs::create_dir_all(directory).with_context(|| format!("mkdir {}", shown(directory)))
 }
