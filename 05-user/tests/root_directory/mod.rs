@@ -15,6 +15,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::unistd::{geteuid, getpid};
 
+mod fuse;
 mod place;
 mod whose;
 

@@ -42,7 +42,9 @@ pub fn main(_: &()) -> Result<ExitCode> {
         session.failures.push(format!("{error:#}"));
     }
     if !session.failures.is_empty() {
-        bail!("the book and the machine differ:\n\n{}", session.failures.join("\n"));
+        // Many lines, and an error is one.
+        eprintln!("{}", session.failures.join("\n"));
+        bail!("the book and the machine differ");
     }
     if updates {
         print!("{}", apply(&text, &session.corrections));
