@@ -1,6 +1,7 @@
 //! Where a root directory can be made, and what is advised where it can't.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -90,11 +91,14 @@ fn a_tmp_mounted_noexec_is_told_with_a_place_that_works(stage: &Stage) {
 }
 
 fn a_tmp_that_is_not_for_everybody_is_told(stage: &Stage) {
+    fs::create_dir("/tmp/home").unwrap();
+    chown("/tmp/home", Some(1000), None).unwrap();
     set_mode("/tmp", 0o755);
     let mut command = Command::new(&stage.program);
-    let output = Output::of(command.uid(1000).gid(1000).args(["-c", "true"]));
+    command.uid(1000).gid(1000).env("HOME", "/tmp/home");
+    let output = Output::of(command.args(["-c", "true"]));
     let line = output.refused(&["/tmp can't be written to", "Permission denied", "#root-nowhere"]);
-    assert!(line.contains("cargo doctor root "), "{line}");
+    assert!(line.contains("cargo doctor root ~/busybox"), "{line}");
 }
 
 fn a_limit_of_the_size_of_files_is_told(stage: &Stage) {

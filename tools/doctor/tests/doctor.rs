@@ -49,6 +49,7 @@ fn main() -> ExitCode {
             root_without_cap_net_admin_gets_a_network_of_its_own,
             a_seccomp_filter_against_mounts_is_told,
             a_tmp_mounted_noexec_is_told_with_a_place_that_works,
+            a_tmp_without_a_place_for_a_root_directory_is_told,
             a_default_root_directory_of_somebody_else_is_left_alone,
             two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
@@ -341,16 +342,35 @@ fn a_root_directory_is_made_where_there_is_none_and_nowhere_else(stage: &Stage) 
 fn a_tmp_mounted_noexec_is_told_with_a_place_that_works(stage: &Stage) {
     sh(stage, "mount -o remount,noexec /tmp; mount --bind /tmp/under-test /tmp/under-test");
     Output::of(Command::new("mount").args(["-o", "remount,bind,exec", "/tmp/under-test"])).ok();
-    let report = Report::now(stage);
+    // A home that ends with this test.
+    sh(stage, "mount -t tmpfs -o mode=755 home /mnt");
+    let report = Report::of(stage.command().env("HOME", "/mnt"));
     report.assert_states(&ALL_BUT_CGROUPS[..2]);
     let title = "The root directory is mounted noexec";
     report.assert_cause("03-pid", title, &["cargo doctor root ~/busybox", "--rootfs ~/busybox"]);
     let command = &report.commands()[0];
     let (make, _) = command.split_once(" && cargo run -p pid").unwrap();
     let make = make.replace("cargo doctor", "\"$0\"");
-    // A home that ends with this test.
-    sh(stage, &format!("mount -t tmpfs home /mnt; HOME=/mnt; {make}"));
+    sh(stage, &format!("HOME=/mnt; {make}"));
     assert_eq!(sh(stage, "chroot /mnt/busybox /bin/sh -c 'echo works'"), "works\n");
+}
+
+fn a_tmp_without_a_place_for_a_root_directory_is_told(stage: &Stage) {
+    sh(stage, "mount -t tmpfs -o mode=755 home /mnt; mkdir /mnt/p; cp /tmp/under-test/* /mnt/p");
+    for (options, words) in [
+        ("ro", "Read-only file system"),
+        ("size=64k", "64 KiB are free"),
+        ("nr_inodes=20", "inodes"),
+    ] {
+        sh(stage, &format!("mount -t tmpfs -o mode=1777,{options} tmp /tmp"));
+        let doctor = Path::new("/mnt/p").join(stage.program.file_name().unwrap());
+        let report = Report::of(Command::new(doctor).env("HOME", "/mnt"));
+        report.assert_states(&ALL_BUT_CGROUPS[..2]);
+        let advice = ["cargo doctor root ~/busybox", "--rootfs ~/busybox"];
+        let title = "No place for a root directory";
+        report.assert_cause("03-pid", title, &[&advice[..], &[words]].concat());
+        sh(stage, "umount /tmp");
+    }
 }
 
 /// An ordinary user who is not the caller.
@@ -374,7 +394,7 @@ fn two_default_root_directories_of_somebody_else_are_told(stage: &Stage) {
     make_theirs("/tmp/busybox-0");
     let report = Report::now(stage);
     let title = "The root directory is another user's";
-    report.assert_cause("03-pid", title, &["/tmp/busybox-0", "cargo doctor root ~/busybox"]);
+    report.assert_cause("03-pid", title, &["/tmp/busybox-0", "cargo doctor root ", " --rootfs "]);
 }
 
 /// Where a host may have a program.

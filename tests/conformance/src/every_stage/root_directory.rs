@@ -95,11 +95,7 @@ fn a_root_directory_of_somebody_else_is_refused(stage: &Stage) {
     stage.sh("true").ok();
     fs::rename(rootfs::DEFAULT, "/tmp/theirs").unwrap();
     give_away("/tmp/theirs");
-    refuses_rootfs(
-        stage,
-        "/tmp/theirs",
-        &["another user (id 4711)", "cp -rT /tmp/theirs ~/busybox"],
-    );
+    refuses_rootfs(stage, "/tmp/theirs", &["another user (id 4711)", "cp -rT /tmp/theirs "]);
 }
 
 fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
@@ -142,7 +138,7 @@ fn a_root_directory_mounted_noexec_is_refused(stage: &Stage) {
     // The program itself is below.
     Output::of(Command::new("mount").args(["--bind", "/tmp/under-test", "/tmp/under-test"])).ok();
     Output::of(Command::new("mount").args(["-o", "remount,bind,exec", "/tmp/under-test"])).ok();
-    refuses_rootfs(stage, rootfs::DEFAULT, &["noexec", "--rootfs ~/busybox"]);
+    refuses_rootfs(stage, rootfs::DEFAULT, &["noexec", "cargo doctor root ", " --rootfs "]);
 }
 
 fn a_root_directory_with_a_link_for_a_mount_point_is_refused(stage: &Stage) {
