@@ -137,14 +137,21 @@ fn quoted(text: &str) -> Result<String> {
     Ok(quoted.chars().map(escaped).collect())
 }
 
-/// Doubles each `$` that Kubernetes would take for the beginning of a variable, `$(NAME)`, or for one that is doubled.
+/// Doubles each `$` that Kubernetes would read otherwise: before another one, and before the name of a variable in
+/// parentheses. Other parentheses, such as those of a command, it leaves alone.
 fn without_variables(word: &str) -> String {
     let mut text = String::new();
-    let mut characters = word.chars().peekable();
-    while let Some(c) = characters.next() {
-        let begins = c == '$' && matches!(characters.peek(), Some('$' | '('));
+    for (at, c) in word.char_indices() {
+        let rest = &word[at + c.len_utf8()..];
         text.push(c);
-        text.extend(begins.then_some(c));
+        text.extend((c == '$' && (rest.starts_with('$') || is_variable(rest))).then_some(c));
     }
     text
+}
+
+/// Whether a text begins with the name of a variable in parentheses. All that a Pod has are in capitals.
+fn is_variable(text: &str) -> bool {
+    let inside = text.strip_prefix('(').and_then(|text| text.split_once(')'));
+    let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    inside.is_some_and(|(name, _)| !name.is_empty() && name.chars().all(is_of_name))
 }

@@ -76,7 +76,7 @@ fn process_in(uts: &str) -> Pid {
 
 fn from_inside(told: &Facts) -> Facts {
     let mut facts = told.clone();
-    facts.remove("uts");
+    facts.retain(|name, _| name != "uts" && name != "seccomp");
     facts.retain(|name, _| !name.starts_with("mount "));
     let mut insert = |name: &str, value: String| facts.insert(name.into(), value);
     for target in ["/proc", "/temp", "/dev", "/dev/mqueue"] {
@@ -96,8 +96,8 @@ fn from_inside(told: &Facts) -> Facts {
     insert("/dev has", or_nothing(devices));
     insert("/temp has", or_nothing(told["/temp has"].split_whitespace()));
     insert("capabilities", capabilities(&told["capabilities"]));
-    let seccomp = if told["seccomp"] == "0" { "no filter" } else { "a filter" };
-    insert("seccomp", seccomp.into());
+    let seccomp = if told["seccomp"] == "0" { "none" } else { "filter" };
+    insert("filter of system calls", seccomp.into());
     facts
 }
 
