@@ -11,8 +11,6 @@ use conformance::{eventually, need};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid};
 
-mod engines;
-
 const TRAITS: Traits = Traits {
     namespaces: &["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"],
     sets_hostname: true,
@@ -46,8 +44,6 @@ fn main() -> ExitCode {
         a_machine_without_cgroups_is_refused,
         mounts_of_another_cgroup_namespace_are_refused,
         in_a_cgroup_namespace_with_its_own_mounts_it_works,
-        engines::crun_and_the_stage_give_a_shell_the_same_container,
-        engines::runc_and_the_stage_give_a_shell_the_same_container,
     ]];
     conformance::stage(TRAITS, env!("CARGO_BIN_EXE_08-cgroups"), tests)
 }

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
 
 /// Programs that tests start, and Debian's packages that bring them.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 20] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("cc", "gcc"),
@@ -24,11 +24,14 @@ const PACKAGES: [(&str, &str); 17] = [
     ("prlimit", "util-linux"),
     ("ps", "procps"),
     ("runc", "runc"),
+    ("script", "bsdutils"),
     ("setpriv", "util-linux"),
+    ("skopeo", "skopeo"),
     ("strace", "strace"),
     ("strip", "binutils"),
     ("sudo", "sudo"),
     ("sysctl", "procps"),
+    ("tar", "tar"),
     ("unshare", "util-linux"),
 ];
 

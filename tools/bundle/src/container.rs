@@ -73,7 +73,8 @@ const MOUNTS: [Mount; 4] = [
 ];
 
 /// The environment that all stages give their shell; TERM is the caller's.
-pub const ENVIRONMENT: [&str; 2] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"];
+pub const ENVIRONMENT: [&str; 2] =
+    ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"];
 
 impl Container {
     /// Returns what the stage makes with these options and arguments for its shell. Makes the default root directory

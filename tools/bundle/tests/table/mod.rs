@@ -12,8 +12,12 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::facts::Facts;
 
-/// The columns, in their order.
-const ENGINES: [&str; 5] = ["crun", "runc", "Podman", "Docker", "containerd"];
+/// The columns, in their order, and whose containers each of them is of.
+const COLUMNS: [(&str, &[&str]); 3] = [
+    ("the bundle, by crun, runc or containerd", &["crun", "runc", "containerd"]),
+    ("the image, by Podman", &["Podman"]),
+    ("the image, by Docker", &["Docker"]),
+];
 
 /// Stands for: as in the stage's.
 const SAME: &str = "=";
@@ -85,7 +89,7 @@ fn difference(written: &[[String; 3]], found: &[[String; 3]]) -> String {
 }
 
 fn column(engine: &str) -> usize {
-    2 + ENGINES.iter().position(|known| *known == engine).expect("a known engine")
+    2 + COLUMNS.iter().position(|(_, engines)| engines.contains(&engine)).expect("a known engine")
 }
 
 /// The rows of one engine.
@@ -123,11 +127,12 @@ fn update(engine: &str, ours: &Facts, theirs: &Facts) {
     let file = File::open(&path).expect("there is a table");
     let _turn = Flock::lock(file, FlockArg::LockExclusive).expect("it can be locked");
     let before = Table::parse(&fs::read_to_string(&path).expect("there is a table"));
-    let mut text = format!("| | stage 08 | {} |\n", ENGINES.join(" | "));
-    text += &format!("{}|\n", "| --- ".repeat(2 + ENGINES.len()));
+    let columns = COLUMNS.map(|(heading, _)| heading);
+    let mut text = format!("| | stage 08 | {} |\n", columns.join(" | "));
+    text += &format!("{}|\n", "| --- ".repeat(2 + COLUMNS.len()));
     for [name, of_ours, of_theirs] in rows(ours, theirs) {
         let old = before.rows.iter().find(|row| row[0] == name);
-        let mut row = old.cloned().unwrap_or(vec!["?".into(); 2 + ENGINES.len()]);
+        let mut row = old.cloned().unwrap_or(vec!["?".into(); 2 + COLUMNS.len()]);
         row[0] = name;
         row[1] = of_ours;
         row[column(engine)] = of_theirs;

@@ -144,7 +144,7 @@ pub fn an_image_has_the_root_directory_and_a_lesson(stage: &Stage) {
     assert_eq!(listed.lines().filter(|name| name.starts_with("blobs/sha256/")).count(), 4);
 }
 
-pub fn skopeo_and_umoci_take_the_image_for_one(stage: &Stage) {
+pub fn skopeo_takes_the_image_for_one(stage: &Stage) {
     need("skopeo");
     stage.run(["--image", "/tmp/oci.tar"]);
     stage.run(["--image", "/tmp/docker.tar", "--format", "docker"]);
