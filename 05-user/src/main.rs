@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWNS)
         .cloneflag(CloneFlags::CLONE_NEWUTS)

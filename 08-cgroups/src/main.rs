@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
 /// Starts [`ns_init`] in its new namespaces, with a cable to the host's bridge and a limit of processes.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
     if !getuid().is_root() && args.netsetgo.is_none() {
         enter_network()?;
     }

@@ -127,7 +127,13 @@ fn a_shell_that_others_can_write_to_is_refused_wherever_its_links_lead(stage: &S
     run(stage).refused(&["/tmp/root/opt/shells", "writable by other users"]);
     set_mode("/tmp/root/opt/shells", 0o755);
     set_mode("/tmp/root/opt/shells/sh", 0o757);
-    run(stage).refused(&["/tmp/root/opt/shells/sh", "writable by other users"]);
+    let words = ["/tmp/root/opt/shells/sh", "writable by other users"];
+    run(stage).refused(&words);
+    // Another one than /bin/sh, too.
+    fs::remove_file("/tmp/root/bin/sh").unwrap();
+    fs::rename("/tmp/root/bin/old", "/tmp/root/bin/sh").unwrap();
+    run(stage).ok();
+    stage.run(["--rootfs", ROOT, "--nsshell", "/opt/shells/sh", "-c", "true"]).refused(&words);
 }
 
 fn a_root_directory_that_a_link_of_ones_own_leads_to_is_used(stage: &Stage) {

@@ -7,7 +7,7 @@ use anyhow::Error;
 use nix::unistd::{User, geteuid};
 
 use super::trust::{is_sudo, outer_uid};
-use super::{check, room};
+use super::{SHELL, check, room};
 use crate::diagnosis::{Cause, Known};
 use crate::quote::quoted;
 
@@ -74,7 +74,7 @@ fn elsewhere() -> Option<Elsewhere> {
         programs.map(|program| Elsewhere { path: program.with_file_name(own), is_home: false }),
     ];
     let usable = |place: &Elsewhere| match place.path.symlink_metadata() {
-        Ok(_) => check::open(&place.path, true).is_ok(),
+        Ok(_) => check::open(&place.path, true, SHELL.as_ref()).is_ok(),
         Err(_) => place.path.is_absolute() && room::ensure_place(&place.path).is_ok(),
     };
     places.into_iter().flatten().find(usable)

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::{Context, Result, ensure};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
+use super::SHELL;
 use super::contents::{BIN, MOUNT_POINTS};
 use super::trust::{ensure_leads_to_the_same, ensure_not_written_by_others};
 use super::walk::{Place, follow};
@@ -34,11 +35,12 @@ impl AsRef<Path> for RootDirectory {
 
 /// Opens the directory `rootfs`, and checks it.
 ///
+/// - `shell`: what is to be executed in it.
 /// - `is_ours`: whether it is one that [`super::make`] has made, and so is to be whole.
-pub(super) fn open(rootfs: &Path, is_ours: bool) -> Result<RootDirectory> {
+pub(super) fn open(rootfs: &Path, is_ours: bool, shell: &Path) -> Result<RootDirectory> {
     let said = || format!("root directory {}", shown(rootfs));
     let place = find(rootfs).with_context(said)?;
-    ensure_nobody_else_writes(&place).with_context(said)?;
+    ensure_nobody_else_writes(&place, shell).with_context(said)?;
     ensure_whole(&place, is_ours).with_context(said)?;
     ensure_executable(&place).with_context(said)?;
     Ok(RootDirectory(place))
@@ -55,7 +57,7 @@ fn find(rootfs: &Path) -> Result<Place> {
 }
 
 /// Fails if others can write to the root directory, to where its programs are, or to its shell.
-fn ensure_nobody_else_writes(root: &Place) -> Result<()> {
+fn ensure_nobody_else_writes(root: &Place, shell: &Path) -> Result<()> {
     ensure_not_written_by_others(root)?;
     let check = |place: &Place| {
         let said = || shown(&place.path);
@@ -66,9 +68,9 @@ fn ensure_nobody_else_writes(root: &Place) -> Result<()> {
             ensure_not_written_by_others(place).with_context(said)
         }
     };
-    for path in [BIN.into(), Path::new(BIN).join("sh")] {
-        // Another shell may be asked for.
-        if let Some(place) = found(follow(root, &path, check))? {
+    for path in [Path::new(BIN), Path::new(SHELL), shell] {
+        // A script may be executed by /bin/sh, whatever the shell; and none of them need be there.
+        if let Some(place) = found(follow(root, path, check))? {
             check(&place)?;
         }
     }
@@ -98,9 +100,8 @@ fn ensure_whole(root: &Place, is_ours: bool) -> Result<()> {
         }
     }
     let not_whole = |what| Known::new(Cause::RootNotWhole, what);
-    let shell = Path::new(BIN).join("sh");
-    let whole =
-        missing.is_empty() && (!is_ours || found(follow(root, &shell, |_| Ok(())))?.is_some());
+    let whole = missing.is_empty()
+        && (!is_ours || found(follow(root, Path::new(SHELL), |_| Ok(())))?.is_some());
     let new = || {
         not_whole("not whole any more; when it is gone, the next start makes a new one")
             .remedy(format!("rm -r {}", quoted(&root.path)))

@@ -30,6 +30,9 @@ mod walk;
 /// The root directory of a container when the reader names none. It is made when it is missing.
 pub const DEFAULT: &str = "/tmp/busybox";
 
+/// The shell that a root directory of ours has.
+pub const SHELL: &str = "/bin/sh";
+
 /// Returns the root directory to use for `rootfs`, open and checked.
 ///
 /// [`DEFAULT`] is made when it is missing: from this host's busybox, or else from its own shell and tools.
@@ -39,6 +42,7 @@ pub const DEFAULT: &str = "/tmp/busybox";
 /// To be called before the clone: inside a user namespace all owners but the mapped ones look alike.
 ///
 /// - `rootfs`: the directory that the reader has asked for.
+/// - `shell`: the program that is to be executed in it, by its path there. Whether it is there execve(2) says.
 ///
 /// # Errors
 ///
@@ -46,16 +50,16 @@ pub const DEFAULT: &str = "/tmp/busybox";
 /// mount point, is mounted noexec; or another user owns it, has mounted it, or can write to it, to a directory
 /// above it, or to its shell, and could have planted what is about to be executed. For root that has been called
 /// by sudo(8), its caller is another user.
-pub fn prepare(rootfs: &Path) -> Result<RootDirectory> {
+pub fn prepare(rootfs: &Path, shell: &Path) -> Result<RootDirectory> {
     if rootfs == Path::new(DEFAULT) {
-        return default_root().map_err(|error| advice::with_another(error, None));
+        return default_root(shell).map_err(|error| advice::with_another(error, None));
     }
-    check::open(rootfs, false).map_err(|error| advice::with_another(error, Some(rootfs)))
+    check::open(rootfs, false, shell).map_err(|error| advice::with_another(error, Some(rootfs)))
 }
 
-fn default_root() -> Result<RootDirectory> {
+fn default_root(shell: &Path) -> Result<RootDirectory> {
     loop {
-        match choose()? {
+        match choose(shell)? {
             // Another start may be making it, too. So it is looked at once more.
             Choice { path, root: None, .. } => build(&path)?,
             Choice { path, root: Some(root), passed_over } => {
@@ -77,7 +81,7 @@ fn default_root() -> Result<RootDirectory> {
 ///
 /// Those of [`prepare`].
 pub fn look() -> Result<(PathBuf, bool)> {
-    let choice = choose().map_err(|error| advice::with_another(error, None))?;
+    let choice = choose(SHELL.as_ref()).map_err(|error| advice::with_another(error, None))?;
     if choice.root.is_none() {
         plan(&choice.path).map_err(|error| advice::with_another(error, None))?;
     }
@@ -95,7 +99,7 @@ pub fn make(target: &Path) -> Result<()> {
         return build(target).map_err(advice::with_another_place);
     }
     // No advice: what to do about something that is there is for its owner to say.
-    let used = check::open(target, true).map(drop);
+    let used = check::open(target, true, SHELL.as_ref()).map(drop);
     used.map_err(|error| anyhow!("it is there already, and can't be used: {error:#}"))
 }
 
@@ -143,11 +147,11 @@ struct Choice {
 }
 
 /// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that isn't another user's.
-fn choose() -> Result<Choice> {
+fn choose(shell: &Path) -> Result<Choice> {
     let mut passed_over = None;
     let of_mine = format!("{DEFAULT}-{}", outer_uid());
     for path in [DEFAULT.into(), PathBuf::from(of_mine)] {
-        match check::open(&path, true) {
+        match check::open(&path, true, shell) {
             Ok(root) => return Ok(Choice { path, root: Some(root), passed_over }),
             Err(_) if is_missing(&path) => return Ok(Choice { path, root: None, passed_over }),
             Err(error) if is_taken(&error) => passed_over = Some(error),

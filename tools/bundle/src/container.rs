@@ -100,7 +100,8 @@ impl Container {
         for word in shell_args {
             shell.push(text("an argument of the shell", word)?);
         }
-        let rootfs = rootfs::prepare(&options.rootfs)?.as_ref().to_path_buf();
+        let rootfs = rootfs::prepare(&options.rootfs, shell[0].as_ref())?;
+        let rootfs = rootfs.as_ref().to_path_buf();
         let pids_max = options.pids_max.unwrap_or(PidsMax::Number(20));
         let pids_max = Some(pids_max).filter(|_| stage >= Stage::CGROUPS);
         Ok(Container { stage, rootfs, hostname, shell, interactive, pids_max })

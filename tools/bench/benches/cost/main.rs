@@ -143,7 +143,7 @@ fn cover_unified() -> Result<()> {
 fn measure_all(args: &Args) -> Result<ExitCode> {
     host::dress_up("bench", cover_unified)?;
     let programs = programs::copy_to("/tmp/programs".as_ref())?;
-    let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref())?;
+    let rootfs = rootfs::prepare(rootfs::DEFAULT.as_ref(), rootfs::SHELL.as_ref())?;
     let rootfs: &Path = rootfs.as_ref();
     ensure!(rootfs.join("bin/true").exists(), "{} has no /bin/true", rootfs.display());
     let mut report = Report::new(args.rounds(), programs.smallest(programs::PEAK)?);

@@ -111,7 +111,7 @@ pub fn measure_root(rounds: usize, report: &mut Report) -> Result<()> {
     let make = || {
         fs::remove_dir_all(rootfs::DEFAULT).context("remove the root directory")?;
         let start = Instant::now();
-        rootfs::prepare(rootfs::DEFAULT.as_ref())?;
+        rootfs::prepare(rootfs::DEFAULT.as_ref(), rootfs::SHELL.as_ref())?;
         Ok(start.elapsed())
     };
     let has_busybox = Path::new(rootfs::DEFAULT).join("bin/busybox").exists();

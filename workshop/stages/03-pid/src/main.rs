@@ -38,8 +38,8 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: a new PID namespace, too. Read book/src/03-pid.md#failure, pid_namespaces(7).
-// TODO 3: rootfs::prepare makes the root directory, checks it, and returns the path that the new process has to
-// start in. TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are its own. All
+// TODO 3: rootfs::prepare makes the root directory, checks it and the shell in it, and returns the directory that the
+// new process has to start in. TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are its own. All
 // that is needed is in common::reexec::Command.
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(_: &Args) -> Result<ExitCode> {

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 // TODO 1: a new mount namespace, too. Read book/src/04-mount.md#failure, mount_namespaces(7).
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)

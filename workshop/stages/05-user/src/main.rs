@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 // Read book/src/05-user.md#maps, user_namespaces(7), "User and group ID mappings: uid_map and gid_map".
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWNS)
         .cloneflag(CloneFlags::CLONE_NEWUTS)

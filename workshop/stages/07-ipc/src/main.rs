@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 // TODO 1: a new IPC namespace, too. Read book/src/07-ipc.md#failure, ipc_namespaces(7).
 /// Starts [`ns_init`] in its new namespaces, with a cable to the host's bridge.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
     if !getuid().is_root() && args.netsetgo.is_none() {
         enter_network()?;
     }

@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 // Remove the cgroup when the container has ended, whatever its status is.
 /// Starts [`ns_init`] in its new namespaces, with a cable to the host's bridge.
 fn ns_start(args: &Args) -> Result<ExitCode> {
-    let rootfs = rootfs::prepare(&args.rootfs)?;
+    let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
     if !getuid().is_root() && args.netsetgo.is_none() {
         enter_network()?;
     }
