@@ -221,9 +221,12 @@ fn change_root(rootfs: &Path, stage: u8) -> Result<()> {
         fs::create_dir(rootfs.join(directory)).with_context(|| format!("mkdir {directory}"))?;
     }
     mount_proc(&rootfs.join("proc"))?;
-    let null = rootfs.join("dev/null");
-    File::create(&null).context("make /dev/null")?;
-    mount(Some("/dev/null"), &null, NONE, MsFlags::MS_BIND, NONE).context("bind /dev/null")?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let (host, device) = (Path::new("/dev").join(name), rootfs.join("dev").join(name));
+        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
+        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind /dev/{name}"))?;
+    }
     if stage >= 7 {
         fs::create_dir(rootfs.join("dev/mqueue")).context("make /dev/mqueue")?;
         mount(Some("mqueue"), &rootfs.join("dev/mqueue"), Some("mqueue"), MsFlags::MS_NOSUID, NONE)
