@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::rootfs;
-use conformance::{As, Output, Stage, Test, advised, tests};
+use conformance::{As, Output, Stage, Test, advised, need, tests};
 use nix::mount::{MsFlags, mount};
 
 use super::NONE;
@@ -29,6 +29,7 @@ pub fn tests() -> Vec<Test> {
             a_tmp_without_inodes_is_told_with_a_place_that_works,
             a_tmp_mounted_noexec_is_told_with_a_place_that_works,
         ],
+        &[As::User] => [a_limit_of_processes_is_not_taken_for_a_missing_shell],
         &[As::Root] => [a_tmp_that_is_not_for_everybody_is_told],
     ]
 }
@@ -107,6 +108,17 @@ fn a_limit_of_the_size_of_files_is_told(stage: &Stage) {
     let line = output.refused(&["a file of", "are allowed", "ulimit -f unlimited"]);
     assert!(!Path::new(rootfs::DEFAULT).exists(), "{line}");
     stage.sh("true").ok();
+}
+
+fn a_limit_of_processes_is_not_taken_for_a_missing_shell(stage: &Stage) {
+    let mut limited = Command::new(need("prlimit"));
+    limited.arg("--nproc=1:1").arg(&stage.program).args(["-c", "true"]);
+    let line = Output::of(&mut limited).refused(&[
+        "temporarily unavailable",
+        "The limit of processes is reached",
+        "#process-limit",
+    ]);
+    assert!(!line.contains("install"), "{line}");
 }
 
 fn a_path_with_blanks_is_quoted_in_the_command_that_helps(stage: &Stage) {

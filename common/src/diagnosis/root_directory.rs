@@ -59,7 +59,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "No programs for a root directory",
         is: |_, _| false,
         explanation: |_, _| {
-            "A root directory is made of busybox, or of your own programs, and here both are missing".into()
+            "A root directory is made of busybox, or of your own programs, and here neither has a shell to take".into()
         },
         remedies: |_, facts| {
             let debian = facts.installer == Some("apt-get install");

@@ -247,3 +247,25 @@ fn a_value_that_the_kernel_does_not_take_is_not_taken_for_a_chroot() {
     let on_initramfs = HostFacts { root_mount: RootMount::Initramfs, ..user() };
     assert_advice(error(), &on_initramfs, &["initramfs"]);
 }
+
+#[test]
+fn another_root_directory_is_used_as_this_one_would_have_been() {
+    let error = || Known::new(Cause::RootNowhere, "full").remedy("cargo {run} -p {package}").into();
+    let root = HostFacts { root: true, cap_sys_admin: true, ..user() };
+    let network = HostFacts { package: "network".into(), ..user() };
+    assert_advice(error(), &user(), &["cargo rootless -p pid"]);
+    assert_advice(error(), &namespace_root(), &["cargo rootless -p pid"]);
+    assert_advice(error(), &network, &["cargo run -p network"]);
+    assert_advice(error(), &root, &["cargo run -p pid"]);
+}
+
+#[test]
+fn an_engine_without_a_place_for_a_root_directory_can_give_one() {
+    let full = |engine| HostFacts { engine, ..user() };
+    for cause in [Cause::RootNowhere, Cause::RootNoexec] {
+        let error = || Known::new(cause, "no place").into();
+        assert_advice(error(), &full(Some(Engine::Docker)), &["docker run --tmpfs /tmp:exec"]);
+        assert_advice(error(), &full(Some(Engine::Podman)), &["podman run --tmpfs /tmp:exec"]);
+        assert_eq!(diagnose(&error(), &full(None)).unwrap().remedies, []);
+    }
+}

@@ -2,11 +2,13 @@
 
 use std::env;
 use std::fmt;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Error, Result, ensure};
+use nix::errno::Errno;
 
 use super::contents::Contents;
 use super::trust;
@@ -60,7 +62,10 @@ pub(super) fn of_this_host() -> Result<Contents> {
 }
 
 fn lacks_shell(error: Error) -> Error {
-    Known::new(Cause::NoBusybox, format!("a root directory needs a shell: {error:#}")).into()
+    let is_limit = |error: &io::Error| error.raw_os_error() == Some(Errno::EAGAIN as i32);
+    let of_processes = error.downcast_ref().is_some_and(is_limit);
+    let cause = if of_processes { Cause::ProcessLimit } else { Cause::NoBusybox };
+    Known::new(cause, format!("a root directory needs a shell: {error:#}")).into()
 }
 
 /// There is no such program on this host.
