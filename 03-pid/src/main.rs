@@ -1,15 +1,16 @@
 //! Stage 3: the shell has process ids, a root directory and a /proc of its own.
 
-use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use common::check::{check, init_logging};
+use common::mounts::MountPoint;
 use common::reexec::{self, Command};
 use common::rootfs;
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
 use nix::unistd::{chdir, chroot, sethostname};
@@ -44,42 +45,45 @@ fn main() -> ExitCode {
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
+    // Open in this process, which outlives the container: the mount on it will be the host's.
+    let proc = MountPoint::open_in(&rootfs, "proc")?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
-        .current_dir(rootfs)
+        .root_dir(rootfs)
         .container_env()
         .create()?;
-    container.start()?.wait()
+    let status = container.start()?.wait();
+    // A job that is left behind may be using it (EBUSY): MNT_DETACH takes it from its place at once. There is
+    // none (EINVAL) where ns_init has failed, or was not allowed one (EPERM).
+    match umount2(&proc.path(), MntFlags::MNT_DETACH) {
+        Ok(()) | Err(Errno::EINVAL | Errno::EPERM) => status,
+        Err(errno) => Err(errno).context("unmount /proc"),
+    }
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
 fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
-    // ns_start has checked this directory, and has started this process in it.
-    let rootfs = env::current_dir().context("find the root directory")?;
-    mount_root(&rootfs)?;
-    let status = change_root(&rootfs).and_then(|()| ns_run(args));
-    // The mounts are the host's. A job that is left behind may be using this one (EBUSY): MNT_DETACH takes
-    // it from its place at once, and the job dies with us.
-    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
-    let unmounted = umount2("proc", flags).context("unmount /proc");
-    status.and_then(|status| unmounted.map(|()| status))
+    mount_root()?;
+    change_root()?;
+    ns_run(args)
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-/// Mounts all that the container will see, below the directory that becomes its root.
-fn mount_root(rootfs: &Path) -> Result<()> {
+/// Mounts all that the container will see. This process is in the directory that becomes its root.
+fn mount_root() -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")
+    let proc = MountPoint::open("proc")?;
+    mount(Some("proc"), &proc.path(), Some("proc"), flags, NONE).context("mount /proc")
 }
 
-/// Makes `rootfs` the root directory.
-fn change_root(rootfs: &Path) -> Result<()> {
-    chroot(rootfs).context("chroot to the root directory")?;
+/// Makes the current directory the root directory.
+fn change_root() -> Result<()> {
+    chroot(".").context("chroot to the root directory")?;
     chdir("/").context("enter /")
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 use common::rootfs;
 use conformance::snapshot::Snapshot;
 use conformance::{As, Output, Stage, Traits, escape, probe, tests};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::getpid;
 
 const TRAITS: Traits =
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         &[As::Root, As::Rootless] => [
             its_proc_is_among_the_mounts_of_the_host_while_it_runs,
             two_containers_at_once_leave_no_mount,
+            a_process_1_that_is_killed_leaves_no_mount,
             its_chroot_can_be_escaped,
         ],
         &[As::Root, As::User] => [root_of_a_user_namespace_in_the_mounts_of_its_host_is_refused],
@@ -37,6 +39,14 @@ fn two_containers_at_once_leave_no_mount(stage: &Stage) {
     let first = stage.start("echo ready; sleep 0.3");
     let second = stage.start("echo ready; sleep 0.1");
     assert_eq!((second.wait(), first.wait()), (0, 0));
+    let mounts = probe::mounts(getpid());
+    assert!(!mounts.iter().any(|mount| mount == PROC), "{mounts:?}");
+}
+
+fn a_process_1_that_is_killed_leaves_no_mount(stage: &Stage) {
+    let container = stage.start("echo ready; exec sleep 1000");
+    kill(container.descendants()[0], Signal::SIGKILL).unwrap();
+    assert_eq!(container.wait(), 137);
     let mounts = probe::mounts(getpid());
     assert!(!mounts.iter().any(|mount| mount == PROC), "{mounts:?}");
 }

@@ -6,6 +6,7 @@
 //! - [`directories`] removes directories in directories.
 //! - [`forwarding`] says whether a host lets packets pass between containers.
 //! - [`lock`] is for what only one process at a time may do.
+//! - [`mounts`] opens mount points, and mounts on what was opened.
 //! - [`quote`] shows names and paths that others have chosen.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.
 //!
@@ -29,6 +30,8 @@ pub mod forwarding;
 pub mod host_facts;
 #[cfg(target_os = "linux")]
 pub mod lock;
+#[cfg(target_os = "linux")]
+pub mod mounts;
 #[cfg(target_os = "linux")]
 pub mod quote;
 #[cfg(target_os = "linux")]

@@ -2,16 +2,18 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::signal::Signal;
-use nix::unistd::pipe2;
+use nix::sys::stat::Mode;
+use nix::unistd::{fchdir, pipe2};
 
 use super::child::Child;
 use super::container::{Created, Running};
@@ -56,6 +58,7 @@ pub struct Command {
     inherited_args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     current_dir: Option<PathBuf>,
+    root_dir: Option<Arc<OwnedFd>>,
     flags: CloneFlags,
     uid_mappings: Vec<IdMap>,
     gid_mappings: Vec<IdMap>,
@@ -75,6 +78,7 @@ impl Command {
             inherited_args: Vec::new(),
             env: env::vars_os().collect(),
             current_dir: None,
+            root_dir: None,
             flags: CloneFlags::empty(),
             uid_mappings: Vec::new(),
             gid_mappings: Vec::new(),
@@ -117,6 +121,15 @@ impl Command {
     /// Sets the directory that the program starts in.
     pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Command {
         self.current_dir = Some(directory.as_ref().into());
+        self
+    }
+
+    /// Sets the directory that the program starts in, and that becomes its root directory: one that is open.
+    ///
+    /// It is entered before the clone, since the child may be in another mount namespace, where a descriptor from
+    /// this one is of no use (EINVAL from mount(2)), and a path may lead elsewhere.
+    pub fn root_dir(mut self, directory: impl Into<OwnedFd>) -> Command {
+        self.root_dir = Some(Arc::new(directory.into()));
         self
     }
 
@@ -166,18 +179,22 @@ impl Command {
         };
         let mut stack = vec![0; STACK_SIZE];
         let held = signals::hold()?;
+        let entered = self.root_dir.as_deref().map(Visit::to).transpose()?;
         // SAFETY: without CLONE_VM the child has a copy of all memory, the stack included. It makes only
         // async-signal-safe calls and allocates nothing, so it is safe with other threads in the parent.
         let pid = unsafe {
             clone(Box::new(|| child.execute()), &mut stack, self.flags, Some(libc::SIGCHLD))
         }
-        .context(Step::Clone(self.flags))?;
+        .context(Step::Clone(self.flags));
+        let returned = entered.map_or(Ok(()), Visit::end);
+        let pid = pid?;
         let created = Created {
             program: self.program.clone(),
             child: Some(Running { pid, terminal }),
             release,
             outcome,
         };
+        returned?;
         signals::watch(pid, self.ending())?;
         drop(held);
         log::debug!("cloned {pid} with {:?} for {:?}", self.flags, self.argv0);
@@ -222,5 +239,21 @@ impl Command {
             && self.argv0.as_encoded_bytes().ends_with(b"sh")
             && self.args.iter().all(option)
             && terminal::is_interactive()
+    }
+}
+
+/// A visit to another directory, from where this process returns to its own.
+struct Visit(OwnedFd);
+
+impl Visit {
+    fn to(directory: &OwnedFd) -> Result<Visit> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let own = open(".", flags, Mode::empty()).context("open the current directory")?;
+        fchdir(directory).context("enter the root directory")?;
+        Ok(Visit(own))
+    }
+
+    fn end(self) -> Result<()> {
+        fchdir(self.0).context("return from the root directory")
     }
 }

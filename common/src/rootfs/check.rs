@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf, absolute};
 
@@ -23,6 +23,12 @@ pub struct RootDirectory(Place);
 impl AsFd for RootDirectory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()
+    }
+}
+
+impl From<RootDirectory> for OwnedFd {
+    fn from(root: RootDirectory) -> OwnedFd {
+        root.0.file.into()
     }
 }
 

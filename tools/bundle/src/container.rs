@@ -40,7 +40,7 @@ pub struct Mount {
 }
 
 /// All of them, in the order of their mounting.
-const MOUNTS: [Mount; 4] = [
+const MOUNTS: [Mount; 6] = [
     Mount {
         destination: "/proc",
         kind: "proc",
@@ -53,22 +53,36 @@ const MOUNTS: [Mount; 4] = [
         destination: "/temp",
         kind: "tmpfs",
         source: "godir",
-        options: &[],
+        options: &["size=64m"],
         since: Stage::MOUNT,
     },
     Mount {
         destination: "/dev",
         kind: "tmpfs",
         source: "dev",
-        options: &["nosuid", "mode=755"],
+        options: &["nosuid", "mode=755", "size=64k"],
+        since: Stage::MOUNT,
+    },
+    Mount {
+        destination: "/dev/pts",
+        kind: "devpts",
+        source: "devpts",
+        options: &["nosuid", "noexec", "newinstance", "ptmxmode=666", "mode=620"],
         since: Stage::MOUNT,
     },
     Mount {
         destination: "/dev/mqueue",
         kind: "mqueue",
         source: "mqueue",
-        options: &["nosuid"],
+        options: &["nosuid", "noexec"],
         since: Stage::IPC,
+    },
+    Mount {
+        destination: "/dev/shm",
+        kind: "tmpfs",
+        source: "tmpfs",
+        options: &["nosuid", "noexec", "mode=1777", "size=64m"],
+        since: Stage::MOUNT,
     },
 ];
 

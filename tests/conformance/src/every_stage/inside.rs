@@ -45,6 +45,8 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
             mounts_show_up_inside_and_not_on_a_host_that_shares_its_own,
             temp_is_a_tmpfs_named_godir,
             the_usual_devices_work,
+            terminals_and_shared_memory_are_those_of_the_container,
+            what_is_in_memory_has_a_limit,
             exactly_these_mounts_are_inside,
         ]]);
     }
@@ -201,12 +203,34 @@ fn the_usual_devices_work(stage: &Stage) {
     assert_eq!(stage.sh("head -c 9 /dev/random /dev/urandom >/temp/r; echo $?").ok(), "0\n");
     assert_ne!(stage.sh("echo x >/dev/full").code, 0);
     assert_eq!(stage.sh("echo x | cat /dev/stdin /dev/fd/0 >/dev/stdout").ok(), "x\n");
-    let mut expected =
-        vec!["fd", "full", "null", "random", "stderr", "stdin", "stdout", "tty", "urandom", "zero"];
+    let mut expected = vec![
+        "fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
+        "urandom", "zero",
+    ];
     if stage.traits.has("ipc") {
         expected.insert(2, "mqueue");
     }
     assert_eq!(stage.sh("ls /dev").ok().lines().collect::<Vec<_>>(), expected);
+}
+
+fn terminals_and_shared_memory_are_those_of_the_container(stage: &Stage) {
+    // The first terminal of a new devpts has the number 0: ptmx(4).
+    assert_eq!(stage.sh("exec 3<>/dev/ptmx && ls /dev/pts").ok(), "0\nptmx\n");
+    assert_eq!(stage.sh("echo shared >/dev/shm/x && cat /dev/shm/*").ok(), "shared\n");
+}
+
+fn what_is_in_memory_has_a_limit(stage: &Stage) {
+    let container = stage.start(WAIT);
+    for mount in probe::mounts(container.youngest()) {
+        let [_, target, "tmpfs"] = mount.split(' ').collect::<Vec<_>>()[..] else { continue };
+        if target == "/" {
+            continue;
+        }
+        let inside = format!("/proc/{}/root{target}", container.youngest());
+        let size = nix::sys::statvfs::statvfs(inside.as_str()).unwrap();
+        let bytes = size.blocks() as u64 * size.fragment_size() as u64;
+        assert!((1..=64 << 20).contains(&bytes), "{target}: {bytes} bytes");
+    }
 }
 
 fn exactly_these_mounts_are_inside(stage: &Stage) {
@@ -215,7 +239,9 @@ fn exactly_these_mounts_are_inside(stage: &Stage) {
     let mut targets: Vec<_> = mounts.iter().filter_map(|mount| mount.split(' ').nth(1)).collect();
     targets.sort();
     let queues: &[&str] = if stage.traits.has("ipc") { &["/dev/mqueue"] } else { &[] };
-    let devices = ["/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero"];
-    let expected = [&["/", "/dev", "/dev/full"], queues, &devices, &["/proc", "/temp"]].concat();
+    let devices = ["/dev/random", "/dev/shm", "/dev/tty", "/dev/urandom", "/dev/zero"];
+    let first = ["/", "/dev", "/dev/full"];
+    let expected =
+        [&first, queues, &["/dev/null", "/dev/pts"], &devices, &["/proc", "/temp"]].concat();
     assert_eq!(targets, expected);
 }

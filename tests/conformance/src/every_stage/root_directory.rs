@@ -4,8 +4,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use common::rootfs;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::unistd::getpid;
 
 use super::assert_no_process_but;
 use crate::snapshot::Snapshot;
@@ -24,6 +29,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_root_directory_that_others_can_write_to_is_refused,
         a_root_directory_that_others_can_rename_is_refused,
         a_root_directory_with_a_link_for_a_mount_point_is_refused,
+        a_mount_point_that_becomes_a_link_during_a_start_is_not_followed,
         the_root_directory_of_the_host_is_refused,
         a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps,
         a_root_directory_is_readable_whatever_the_umask,
@@ -38,6 +44,49 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         root_under_sudo_has_a_root_directory_that_its_callers_container_cannot_write,
         a_root_directory_mounted_noexec_is_refused,
     ]]
+}
+
+/// As another container in the same root directory could do it.
+fn a_mount_point_that_becomes_a_link_during_a_start_is_not_followed(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::create_dir("/tmp/precious").unwrap();
+    fs::write("/tmp/precious/null", "precious").unwrap();
+    let host = Snapshot::take();
+    for name in ["dev", "proc"] {
+        let place = Path::new(rootfs::DEFAULT).join(name);
+        let link = place.with_file_name("link");
+        std::os::unix::fs::symlink("/tmp/precious", &link).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let (at, flags) = (AT_FDCWD, RenameFlags::RENAME_EXCHANGE);
+                    match renameat2(at, &place, at, &link, flags) {
+                        // In 03 it is a mount point of this mount namespace, too.
+                        Ok(()) | Err(Errno::EBUSY) => {}
+                        Err(errno) => panic!("both are there: {errno}"),
+                    }
+                }
+            });
+            // Each start comes to its end, or says that there is a link.
+            for _ in 0..50 {
+                let output = stage.sh("exit 7");
+                assert!([1, 7].contains(&output.code), "{output:#?}");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        if place.is_symlink() {
+            fs::rename(&link, place.with_file_name("directory")).unwrap();
+            fs::remove_file(&place).unwrap();
+            fs::rename(place.with_file_name("directory"), &place).unwrap();
+        } else {
+            fs::remove_file(&link).unwrap();
+        }
+        assert_eq!(fs::read_to_string("/tmp/precious/null").unwrap(), "precious");
+        let seen = probe::mounts(getpid());
+        assert!(!seen.iter().any(|mount| mount.contains("/tmp/precious")), "{seen:?}");
+    }
+    host.assert_unchanged();
 }
 
 fn a_missing_root_directory_is_made(stage: &Stage) {

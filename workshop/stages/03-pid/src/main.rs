@@ -38,9 +38,14 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: a new PID namespace, too. Read book/src/03-pid.md#failure, pid_namespaces(7).
-// TODO 3: rootfs::prepare makes the root directory, checks it and the shell in it, and returns the directory that the
-// new process has to start in. TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are its own. All
+// TODO 3: rootfs::prepare makes the root directory, checks it and the shell in it, and returns it, open. The new
+// process has to start there. TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are
+// its own. All
 // that is needed is in common::reexec::Command.
+// TODO 6: what ns_init mounts is mounted on the host as well, and may outlive ns_init. So open `proc` in the root
+// directory before anything is created (common::mounts::MountPoint), and take the mount away when the container
+// has ended; a job that is left behind may still be using it. Read umount2(2), MNT_DETACH. The result is the
+// shell's.
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(_: &Args) -> Result<ExitCode> {
     let container = reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).create()?;
@@ -52,11 +57,8 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
     // TODO 5: mount a proc on `proc` in the root directory, which is where this process has been started;
-    // nosuid, nodev, noexec. Then make that directory the root directory, and go to /. Read
-    // book/src/03-pid.md#shell, proc(5), mount(2), chroot(2).
-    // TODO 6: this mount is the host's as well. So take it away when the shell has ended, and also when it
-    // could not be started; a job that is left behind may still be using it. Read umount2(2), MNT_DETACH. The
-    // result is the shell's.
+    // nosuid, nodev, noexec. Open it before (MountPoint), so that no link is followed. Then make the current
+    // directory the root directory, and go to /. Read book/src/03-pid.md#shell, proc(5), mount(2), chroot(2).
     ns_run(args)
 }
 

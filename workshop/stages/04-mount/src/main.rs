@@ -1,15 +1,16 @@
 //! Stage 3: the shell has process ids, a root directory and a /proc of its own.
 
-use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use common::check::{check, init_logging};
+use common::mounts::MountPoint;
 use common::reexec::{self, Command};
 use common::rootfs;
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
 use nix::unistd::{chdir, chroot, sethostname};
@@ -42,32 +43,34 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: a new mount namespace, too. Read book/src/04-mount.md#failure, mount_namespaces(7).
+// TODO 2: with its last process the namespace ends, and its mounts with it. What is not needed any more?
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
+    // Open in this process, which outlives the container: the mount on it will be the host's.
+    let proc = MountPoint::open_in(&rootfs, "proc")?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
-        .current_dir(rootfs)
+        .root_dir(rootfs)
         .container_env()
         .create()?;
-    container.start()?.wait()
+    let status = container.start()?.wait();
+    // A job that is left behind may be using it (EBUSY): MNT_DETACH takes it from its place at once. There is
+    // none (EINVAL) where ns_init has failed, or was not allowed one (EPERM).
+    match umount2(&proc.path(), MntFlags::MNT_DETACH) {
+        Ok(()) | Err(Errno::EINVAL | Errno::EPERM) => status,
+        Err(errno) => Err(errno).context("unmount /proc"),
+    }
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
 fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
-    // TODO 2: with its last process the namespace ends, and its mounts with it. What is not needed any more?
-    // ns_start has checked this directory, and has started this process in it.
-    let rootfs = env::current_dir().context("find the root directory")?;
-    mount_root(&rootfs)?;
-    let status = change_root(&rootfs).and_then(|()| ns_run(args));
-    // The mounts are the host's. A job that is left behind may be using this one (EBUSY): MNT_DETACH takes
-    // it from its place at once, and the job dies with us.
-    let flags = MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW;
-    let unmounted = umount2("proc", flags).context("unmount /proc");
-    status.and_then(|status| unmounted.map(|()| status))
+    mount_root()?;
+    change_root()?;
+    ns_run(args)
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.
@@ -76,24 +79,27 @@ const NONE: Option<&str> = None;
 // TODO 3: before it mounts anything, mount_root makes all mounts private. Otherwise the host sees what is
 // mounted here. Read book/src/04-mount.md#shell, mount(2), "Changing the propagation type of an existing
 // mount".
-// TODO 4: then it makes the root directory a mount point, by binding it to itself, with all that is mounted
-// in it. TODO 7 asks for that.
-// TODO 5: after /proc it mounts a tmpfs named "godir" on /temp, without flags.
-/// Mounts all that the container will see, below the directory that becomes its root.
-fn mount_root(rootfs: &Path) -> Result<()> {
+// TODO 4: then it binds the current directory to itself, with all that is mounted in it, and enters the new
+// mount (common::mounts::bind_current_directory, fchdir). TODO 7 asks for a mount point.
+// TODO 5: after /proc it mounts a tmpfs named "godir" on /temp, without flags, and with a size of 64m.
+/// Mounts all that the container will see. This process is in the directory that becomes its root.
+fn mount_root() -> Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")
+    let proc = MountPoint::open("proc")?;
+    mount(Some("proc"), &proc.path(), Some("proc"), flags, NONE).context("mount /proc")
 }
 
-// TODO 6: a function for /dev. On it is a tmpfs, nosuid, with mode=755 (tmpfs(5)). In it are the host's null,
-// zero, full, random, urandom and tty, each bound to an empty file of that name, and four links: fd to
-// /proc/self/fd, and stdin, stdout and stderr to 0, 1 and 2 in there. Read mount(2), "Creating a bind mount",
-// symlink(2).
-// TODO 7: chroot(2) can be escaped, pivot_root(2) can't. Enter the new root, exchange the two roots, unmount
-// the old one, go to /. Read pivot_root(2), NOTES, `pivot_root(".", ".")`; umount2(2), MNT_DETACH.
-/// Makes `rootfs` the root directory.
-fn change_root(rootfs: &Path) -> Result<()> {
-    chroot(rootfs).context("chroot to the root directory")?;
+// TODO 6: a function for /dev. On it is a tmpfs, nosuid, with mode=0755 and size=64k (common::mounts::mount_tmpfs,
+// tmpfs(5)). In it are the host's null, zero, full, random, urandom and tty, each bound to an empty file of that
+// name (make_file), and four links: fd to /proc/self/fd, and stdin, stdout and stderr to 0, 1 and 2 in there. Then
+// pts, a new instance of devpts, with the link ptmx to pts/ptmx, and shm, a tmpfs for everybody; both nosuid and
+// noexec. Nothing is looked up by a path that starts elsewhere. Read mount(2), "Creating a bind mount",
+// symlink(2), pts(4), shm_overview(7).
+// TODO 7: chroot(2) can be escaped, pivot_root(2) can't. Exchange the two roots, unmount the old one, go to /.
+// Read pivot_root(2), NOTES, `pivot_root(".", ".")`; umount2(2), MNT_DETACH.
+/// Makes the current directory the root directory.
+fn change_root() -> Result<()> {
+    chroot(".").context("chroot to the root directory")?;
     chdir("/").context("enter /")
 }
 

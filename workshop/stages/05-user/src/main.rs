@@ -1,20 +1,20 @@
 //! Stage 4: the shell has mounts of its own.
 
-use std::env;
 use std::ffi::OsString;
-use std::fs::File;
-use std::os::unix::fs::symlink;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use common::check::{check, init_logging};
+use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
 use common::reexec::{self, Command};
 use common::rootfs;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
-use nix::unistd::{chdir, pivot_root, sethostname};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{chdir, fchdir, pivot_root, sethostname, symlinkat};
 
 /// What the command line can say.
 #[derive(Parser)]
@@ -54,7 +54,7 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .cloneflag(CloneFlags::CLONE_NEWNS)
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
-        .current_dir(rootfs)
+        .root_dir(rootfs)
         .container_env()
         .create()?;
     container.start()?.wait()
@@ -64,56 +64,68 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
 fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
-    // ns_start has checked this directory, and has started this process in it.
-    let rootfs = env::current_dir().context("find the root directory")?;
-    mount_root(&rootfs)?;
-    change_root(&rootfs)?;
+    mount_root()?;
+    change_root()?;
     ns_run(args)
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-/// Mounts all that the container will see, below the directory that becomes its root.
-fn mount_root(rootfs: &Path) -> Result<()> {
+/// Mounts all that the container will see. This process is in the directory that becomes its root.
+fn mount_root() -> Result<()> {
     // The new namespace starts with a copy of the host's mounts. Where they are shared, as under systemd,
     // what is mounted on a copy shows up on the host as well: mount_namespaces(7).
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .context("make all mounts private")?;
-    // pivot_root(2): the new root must be a mount point.
-    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
-        .context("bind the root directory to itself")?;
+    // pivot_root(2): the new root must be a mount point. The mount is on top of the current directory, and is
+    // entered by its descriptor. From here on no path is looked up that somebody else could bend.
+    let root = bind_current_directory().context("bind the root directory to itself")?;
+    fchdir(root).context("enter the root directory")?;
     // TODO 3: nothing. But why would this fail from now on, if it came after the change of the root? Read
     // mount_namespaces(7), "Restrictions on mount namespaces".
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")?;
-    mount(Some("godir"), &rootfs.join("temp"), Some("tmpfs"), MsFlags::empty(), NONE)
+    let proc = MountPoint::open("proc")?;
+    mount(Some("proc"), &proc.path(), Some("proc"), flags, NONE).context("mount /proc")?;
+    let temp = MountPoint::open("temp")?;
+    // Without a size it could take half of the memory: tmpfs(5).
+    mount(Some("godir"), &temp.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64m"))
         .context("mount a tmpfs on /temp")?;
-    mount_dev(&rootfs.join("dev"))
+    mount_dev()
 }
 
-/// Mounts a tmpfs on `dev`, with the host's harmless devices in it.
-fn mount_dev(dev: &Path) -> Result<()> {
-    mount(Some("dev"), dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
-        .context("mount a tmpfs on /dev")?;
+/// Mounts a tmpfs on /dev, with the host's harmless devices in it.
+fn mount_dev() -> Result<()> {
+    let options = [("mode", "0755"), ("size", "64k")];
+    let dev = mount_tmpfs("dev", &options, &MountPoint::open("dev")?);
+    let dev = dev.context("mount a tmpfs on /dev")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
-        let (host, device) = (Path::new("/dev").join(name), dev.join(name));
         // Not mknod(2), which is for root of the whole machine. A bind mount of a file takes a file.
-        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
-        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
+        let (host, device) = (Path::new("/dev").join(name), make_file(&dev, name)?);
+        mount(Some(&host), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
     }
-    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
-    {
-        symlink(Path::new("/proc/self").join(target), dev.join(name))
-            .with_context(|| format!("link /dev/{name}"))?;
+    let links = ["fd", "fd/0", "fd/1", "fd/2"].map(|target| Path::new("/proc/self").join(target));
+    for (name, target) in ["fd", "stdin", "stdout", "stderr"].iter().zip(&links) {
+        symlinkat(target, &dev, *name).with_context(|| format!("link /dev/{name}"))?;
     }
-    Ok(())
+    // Terminals for programs in the container, pts(4), and memory that they share, shm_overview(7).
+    mount_in(&dev, "pts", "devpts", Some("newinstance,ptmxmode=666,mode=620"))?;
+    symlinkat("pts/ptmx", &dev, "ptmx").context("link /dev/ptmx")?;
+    mount_in(&dev, "shm", "tmpfs", Some("mode=1777,size=64m"))
 }
 
-/// Makes `rootfs` the root directory.
-fn change_root(rootfs: &Path) -> Result<()> {
-    chdir(rootfs).context("enter the root directory")?;
+/// Mounts a file system on a new directory of /dev.
+fn mount_in(dev: &OwnedFd, name: &str, kind: &str, options: Option<&str>) -> Result<()> {
+    mkdirat(dev, name, Mode::from_bits_truncate(0o755))
+        .with_context(|| format!("make /dev/{name}"))?;
+    let on = MountPoint::open_in(dev, name)?;
+    mount(Some(kind), &on.path(), Some(kind), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, options)
+        .with_context(|| format!("mount /dev/{name}"))
+}
+
+/// Makes the current directory the root directory.
+fn change_root() -> Result<()> {
     // The old root ends up on top of the new one, and there is unmounted: pivot_root(2), notes.
     pivot_root(".", ".").context("pivot_root to the root directory")?;
     umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?;

@@ -1,10 +1,8 @@
 //! Stage 7: the shell has System V and POSIX queues of its own.
 
-use std::env;
 use std::ffi::OsString;
-use std::fs::{File, create_dir};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::symlink;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
@@ -12,12 +10,14 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::check::{check, init_logging, warn};
 use common::forwarding;
+use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
 use common::reexec::{self, Command, IdMap};
 use common::rootfs;
 use netlink::Netlink;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
-use nix::unistd::{Pid, chdir, getgid, getpid, getuid, pivot_root, sethostname};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Pid, chdir, fchdir, getgid, getpid, getuid, pivot_root, sethostname, symlinkat};
 
 use network::Cable;
 
@@ -78,7 +78,7 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .cloneflag(CloneFlags::CLONE_NEWUSER)
         .uid_mappings(&[IdMap::one(0, getuid())])
         .gid_mappings(&[IdMap::one(0, getgid())])
-        .current_dir(rootfs)
+        .root_dir(rootfs)
         .container_env()
         .create()?;
     let _cable = connect(args, container.pid())?;
@@ -121,59 +121,70 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
     // TODO 4: a new cgroup namespace, too, and not by a clone flag (reexec::unshare). Its root is the cgroup that
     // this process is in when the namespace is made. When was it moved there? Read book/src/08-cgroups.md#order,
     // cgroup_namespaces(7), unshare(2).
-    // ns_start has checked this directory, and has started this process in it.
-    let rootfs = env::current_dir().context("find the root directory")?;
-    mount_root(&rootfs)?;
-    change_root(&rootfs)?;
+    mount_root()?;
+    change_root()?;
     ns_run(args)
 }
 
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-/// Mounts all that the container will see, below the directory that becomes its root.
-fn mount_root(rootfs: &Path) -> Result<()> {
+/// Mounts all that the container will see. This process is in the directory that becomes its root.
+fn mount_root() -> Result<()> {
     // The new namespace starts with a copy of the host's mounts. Where they are shared, as under systemd,
     // what is mounted on a copy shows up on the host as well: mount_namespaces(7).
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .context("make all mounts private")?;
-    // pivot_root(2): the new root must be a mount point.
-    mount(Some(rootfs), rootfs, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE)
-        .context("bind the root directory to itself")?;
+    // pivot_root(2): the new root must be a mount point. The mount is on top of the current directory, and is
+    // entered by its descriptor. From here on no path is looked up that somebody else could bend.
+    let root = bind_current_directory().context("bind the root directory to itself")?;
+    fchdir(root).context("enter the root directory")?;
     // Here, and not after the change of the root: in a user namespace a new proc may reveal no more than
     // one that is mounted already (mount_too_revealing() in the kernel), and the host's is about to go.
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &rootfs.join("proc"), Some("proc"), flags, NONE).context("mount /proc")?;
-    mount(Some("godir"), &rootfs.join("temp"), Some("tmpfs"), MsFlags::empty(), NONE)
+    let proc = MountPoint::open("proc")?;
+    mount(Some("proc"), &proc.path(), Some("proc"), flags, NONE).context("mount /proc")?;
+    let temp = MountPoint::open("temp")?;
+    // Without a size it could take half of the memory: tmpfs(5).
+    mount(Some("godir"), &temp.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64m"))
         .context("mount a tmpfs on /temp")?;
-    mount_dev(&rootfs.join("dev"))
+    mount_dev()
 }
 
-/// Mounts a tmpfs on `dev`, with the host's harmless devices in it.
-fn mount_dev(dev: &Path) -> Result<()> {
-    mount(Some("dev"), dev, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
-        .context("mount a tmpfs on /dev")?;
+/// Mounts a tmpfs on /dev, with the host's harmless devices in it.
+fn mount_dev() -> Result<()> {
+    let options = [("mode", "0755"), ("size", "64k")];
+    let dev = mount_tmpfs("dev", &options, &MountPoint::open("dev")?);
+    let dev = dev.context("mount a tmpfs on /dev")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
-        let (host, device) = (Path::new("/dev").join(name), dev.join(name));
         // Not mknod(2), which is for root of the whole machine. A bind mount of a file takes a file.
-        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
-        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
+        let (host, device) = (Path::new("/dev").join(name), make_file(&dev, name)?);
+        mount(Some(&host), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
     }
-    for (name, target) in [("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")]
-    {
-        symlink(Path::new("/proc/self").join(target), dev.join(name))
-            .with_context(|| format!("link /dev/{name}"))?;
+    let links = ["fd", "fd/0", "fd/1", "fd/2"].map(|target| Path::new("/proc/self").join(target));
+    for (name, target) in ["fd", "stdin", "stdout", "stderr"].iter().zip(&links) {
+        symlinkat(target, &dev, *name).with_context(|| format!("link /dev/{name}"))?;
     }
+    // Terminals for programs in the container, pts(4), and memory that they share, shm_overview(7).
+    mount_in(&dev, "pts", "devpts", Some("newinstance,ptmxmode=666,mode=620"))?;
+    symlinkat("pts/ptmx", &dev, "ptmx").context("link /dev/ptmx")?;
     // POSIX queues are files, for who wants to see them: mq_overview(7).
-    create_dir(dev.join("mqueue")).context("make /dev/mqueue")?;
-    mount(Some("mqueue"), &dev.join("mqueue"), Some("mqueue"), MsFlags::MS_NOSUID, NONE)
-        .context("mount /dev/mqueue")
+    mount_in(&dev, "mqueue", "mqueue", NONE)?;
+    mount_in(&dev, "shm", "tmpfs", Some("mode=1777,size=64m"))
 }
 
-/// Makes `rootfs` the root directory.
-fn change_root(rootfs: &Path) -> Result<()> {
-    chdir(rootfs).context("enter the root directory")?;
+/// Mounts a file system on a new directory of /dev.
+fn mount_in(dev: &OwnedFd, name: &str, kind: &str, options: Option<&str>) -> Result<()> {
+    mkdirat(dev, name, Mode::from_bits_truncate(0o755))
+        .with_context(|| format!("make /dev/{name}"))?;
+    let on = MountPoint::open_in(dev, name)?;
+    mount(Some(kind), &on.path(), Some(kind), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, options)
+        .with_context(|| format!("mount /dev/{name}"))
+}
+
+/// Makes the current directory the root directory.
+fn change_root() -> Result<()> {
     // The old root ends up on top of the new one, and there is unmounted: pivot_root(2), notes.
     pivot_root(".", ".").context("pivot_root to the root directory")?;
     umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")?;
