@@ -1,11 +1,12 @@
-//! Names and paths in messages, which others may have chosen: one line stays one line, and a command in advice
-//! means what it says.
+//! Names and paths in messages, which others may have chosen: one line stays one line, and a
+//! command in advice means what it says.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-/// Returns a text with its control characters escaped: `\n`, `\u{1b}`. A newline would begin a second line,
-/// which could pass for another message, and an escape sequence would talk to the terminal.
+/// Returns a text with its control characters escaped: `\n`, `\u{1b}`. A newline would begin a
+/// second line, which could pass for another message, and an escape sequence would talk to the
+/// terminal.
 pub fn escaped(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -18,15 +19,15 @@ pub fn escaped(text: &str) -> String {
     line
 }
 
-/// Returns a name or path to be shown: as it is, or in quotes where it holds more than letters, digits and
-/// `/._-+@:,=~%`.
+/// Returns a name or path to be shown: as it is, or in quotes where it holds more than letters,
+/// digits and `/._-+@:,=~%`.
 pub fn shown(name: impl AsRef<OsStr>) -> String {
     let name = name.as_ref();
     if is_plain(name) { name.to_string_lossy().into() } else { format!("{name:?}") }
 }
 
-/// Returns a word of a command, quoted for sh(1) where it has to be. One with control characters, or that is
-/// not UTF-8, is quoted in `$'...'`, which POSIX has since 2024.
+/// Returns a word of a command, quoted for sh(1) where it has to be. One with control characters,
+/// or that is not UTF-8, is quoted in `$'...'`, which POSIX has since 2024.
 pub fn quoted(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref();
     // A word that begins with a tilde is another one to the shell.

@@ -9,7 +9,8 @@ use conformance::skip;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
-/// Mounts it on `directory`, for the user `owner`, who lets others in. It is served until this process ends.
+/// Mounts it on `directory`, for the user `owner`, who lets others in. It is served until this
+/// process ends.
 pub fn serve(directory: &str, owner: u32) {
     let Ok(mut device) = OpenOptions::new().read(true).write(true).open("/dev/fuse") else {
         skip("needs /dev/fuse: modprobe fuse");
@@ -22,7 +23,8 @@ pub fn serve(directory: &str, owner: u32) {
     thread::spawn(move || while answer(&mut device).is_some() {});
 }
 
-/// Reads a request, `struct fuse_in_header` and more, and answers it: linux/fuse.h. `None` after an unmount.
+/// Reads a request, `struct fuse_in_header` and more, and answers it: linux/fuse.h. `None` after an
+/// unmount.
 fn answer(device: &mut File) -> Option<()> {
     const LOOKUP: u32 = 1;
     const FORGET: u32 = 2;

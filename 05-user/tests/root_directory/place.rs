@@ -34,7 +34,8 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// Mounts a file system on /tmp, with the program under test in it, and a home that can be written to.
+/// Mounts a file system on /tmp, with the program under test in it, and a home that can be written
+/// to.
 fn mount_tmp(data: &str, flags: MsFlags) {
     mount(Some("home"), "/mnt", Some("tmpfs"), MsFlags::empty(), Some("mode=755")).unwrap();
     fs::create_dir("/mnt/programs").unwrap();
@@ -46,8 +47,8 @@ fn mount_tmp(data: &str, flags: MsFlags) {
     mount(NONE, "/tmp", NONE, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | flags, NONE).unwrap();
 }
 
-/// Asserts that the stage refuses with these words, leaves nothing, and names a place where a root directory can
-/// be made, again and again, and be used.
+/// Asserts that the stage refuses with these words, leaves nothing, and names a place where a root
+/// directory can be made, again and again, and be used.
 #[track_caller]
 fn refuses_and_advises(stage: &Stage, words: &[&str]) {
     let start = |arguments: &[&str]| {

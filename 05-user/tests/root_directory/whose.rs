@@ -54,7 +54,8 @@ fn run(stage: &Stage) -> Output {
     stage.run(["--rootfs", ROOT, "-c", "true"])
 }
 
-/// Gives a file or directory a list by which SOMEBODY has these rights: setfacl(1), without the program.
+/// Gives a file or directory a list by which SOMEBODY has these rights: setfacl(1), without the
+/// program.
 fn give_right(path: &str, rights: u8) {
     // user::rwx, user:SOMEBODY:RIGHTS, group::r-x, mask::rwx, other::r-x
     let entries = [

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Error;
 use nix::unistd::{User, geteuid};
 
-use super::trust::{is_sudo, outer_uid};
+use super::ids::outer_uid;
+use super::trust::is_sudo;
 use super::{SHELL, check, room};
 use crate::diagnosis::{Cause, Known};
 use crate::quote::quoted;
 
-/// Adds the command that helps to an error, where it takes another root directory and there is a place for it.
+/// Adds the command that helps to an error, where it takes another root directory and there is a
+/// place for it.
 ///
 /// - `theirs`: the root directory that the reader has asked for, where it was not the default one.
 pub(super) fn with_another(mut error: Error, theirs: Option<&Path>) -> Error {
@@ -60,7 +62,8 @@ impl Elsewhere {
     }
 }
 
-/// Returns the first place where a root directory can be made, or where there is one that can be used.
+/// Returns the first place where a root directory can be made, or where there is one that can be
+/// used.
 fn elsewhere() -> Option<Elsewhere> {
     let home = || Some(User::from_uid(geteuid()).ok()??.dir);
     let home = env::var_os("HOME").map(PathBuf::from).or_else(home);

@@ -16,8 +16,8 @@ use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
 use crate::quote::{quoted, shown};
 
-/// A directory that can become a container's `/`. Its descriptor (an O_PATH one, for fchdir(2)) stays with the
-/// directory that was checked, whatever becomes of the path.
+/// A directory that can become a container's `/`. Its descriptor (an O_PATH one, for fchdir(2))
+/// stays with the directory that was checked, whatever becomes of the path.
 pub struct RootDirectory(Place);
 
 impl AsFd for RootDirectory {

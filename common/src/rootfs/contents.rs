@@ -25,7 +25,8 @@ pub(super) const FILES: [(&str, &str); 4] = [
     ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     ("etc/hosts", "127.0.0.1 localhost nshost\n::1 localhost nshost\n"),
-    // Stage 03 has no device there: a shell takes the standard input of its background jobs from here.
+    // Stage 03 has no device there: a shell takes the standard input of its background jobs from
+    // here.
     ("dev/null", ""),
 ];
 
@@ -38,7 +39,8 @@ pub(super) struct Size {
     pub(super) largest: u64,
 }
 
-/// Programs of this host, their libraries, and links: by their paths from the root directory that they are for.
+/// Programs of this host, their libraries, and links: by their paths from the root directory that
+/// they are for.
 #[derive(Default)]
 pub(super) struct Contents {
     /// The files of this host to copy.
@@ -60,8 +62,8 @@ impl Contents {
             || self.scripts.contains_key(&place)
     }
 
-    /// Adds the file `program` as `/bin/NAME`, and the shared libraries that it needs. A file that is there
-    /// by another name, as where one binary is all tools, gets a link.
+    /// Adds the file `program` as `/bin/NAME`, and the shared libraries that it needs. A file that
+    /// is there by another name, as where one binary is all tools, gets a link.
     ///
     /// # Errors
     ///
@@ -112,8 +114,9 @@ impl Contents {
     fn add_libraries(&mut self, needs: &Needs) -> Result<()> {
         let own_paths: Result<Vec<_>> = needs.libraries.iter().map(|path| own_path(path)).collect();
         let own_paths = own_paths?;
-        // The loader may have found a library by a cache, or by a place beside the program, that the new root
-        // has not: ld.so(8). Beside the C library, which musl's loader is itself, it looks without.
+        // The loader may have found a library by a cache, or by a place beside the program, that
+        // the new root has not: ld.so(8). Beside the C library, which musl's loader is itself, it
+        // looks without.
         let is_libc = |path: &&PathBuf| path.file_name() == Some(OsStr::new("libc.so.6"));
         let libc = needs.libraries.iter().find(is_libc).unwrap_or(&needs.loader).clone();
         for path in [needs.loader.clone()].into_iter().chain(own_paths) {
@@ -128,7 +131,8 @@ impl Contents {
     }
 }
 
-/// The path that a library gets. One with `..` in it would lead elsewhere where directories are links.
+/// The path that a library gets. One with `..` in it would lead elsewhere where directories are
+/// links.
 fn own_path(path: &Path) -> Result<PathBuf> {
     if path.components().all(|component| component != Component::ParentDir) {
         return Ok(path.into());

@@ -17,7 +17,8 @@ const PT_INTERP: u32 = 3;
 /// The longest path that the kernel takes as an interpreter's.
 const PATH_MAX: u64 = 4096;
 
-/// Returns the path of a program's interpreter, which is its dynamic loader. A static program has none.
+/// Returns the path of a program's interpreter, which is its dynamic loader. A static program has
+/// none.
 ///
 /// - `program`: an ELF64 file, little endian, as on x86_64 and aarch64.
 ///

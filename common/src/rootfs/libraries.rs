@@ -19,15 +19,16 @@ pub(super) struct Needs {
 
 /// Returns what the program needs; `None` for a static one.
 ///
-/// Its loader is asked, which is what ldd(1) does: no other knows of this host's cache, of a RUNPATH, or of
-/// the other libc that a program may be made for. Loaders of glibc and of musl both know `--list`.
+/// Its loader is asked, which is what ldd(1) does: no other knows of this host's cache, of a
+/// RUNPATH, or of the other libc that a program may be made for. Loaders of glibc and of musl both
+/// know `--list`.
 ///
 /// The loader is executed. So `program` has to be one that the caller would execute anyway.
 ///
 /// # Errors
 ///
-/// The file can't be read (it may be executed and not read), is no ELF program, or its loader can't be
-/// executed, or says no: a library is missing, or the file system of one is mounted noexec.
+/// The file can't be read (it may be executed and not read), is no ELF program, or its loader can't
+/// be executed, or says no: a library is missing, or the file system of one is mounted noexec.
 pub(super) fn of(program: &Path) -> Result<Option<Needs>> {
     let file = File::open(program).with_context(|| format!("open {}", shown(program)))?;
     let loader = elf::interpreter(&file).with_context(|| format!("read {}", shown(program)))?;
@@ -55,7 +56,8 @@ fn list(loader: &Path, program: &Path) -> Result<Output> {
     Command::new(loader)
         .arg("--list")
         .arg(program)
-        // LD_LIBRARY_PATH and LD_PRELOAD would change the answer, and an LD_AUDIT be executed: ld.so(8).
+        // LD_LIBRARY_PATH and LD_PRELOAD would change the answer, and an LD_AUDIT be executed:
+        // ld.so(8).
         .env_clear()
         // A library by a relative path is nowhere to be found.
         .current_dir("/")
@@ -64,11 +66,13 @@ fn list(loader: &Path, program: &Path) -> Result<Output> {
         .context("execute it")
 }
 
-/// Reads a line of a loader's answer: `NAME => PATH (0xADDRESS)`, or `PATH (0xADDRESS)`. The kernel's own
-/// library has a name alone (vdso(7)), and a program without libraries is "statically linked".
+/// Reads a line of a loader's answer: `NAME => PATH (0xADDRESS)`, or `PATH (0xADDRESS)`. The
+/// kernel's own library has a name alone (vdso(7)), and a program without libraries is "statically
+/// linked".
 fn library(line: &str) -> Result<Option<PathBuf>> {
     let line = line.trim_start();
-    // A path may have all of this in it, a library's name hardly: the first arrow, and the last address.
+    // A path may have all of this in it, a library's name hardly: the first arrow, and the last
+    // address.
     let (name, found) = line.split_once(" => ").unwrap_or((line, line));
     let path = found.rsplit_once(" (0x").map_or(found, |(path, _)| path);
     if path == "not found" {

@@ -11,11 +11,11 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{geteuid, mkdtemp};
 
 use super::contents::{BIN, Contents, DIRECTORIES, FILES};
-use super::trust::outer_uid;
+use super::ids::outer_uid;
 use crate::quote::shown;
 
-/// Makes a root directory of `contents` at `target`. It is made beside its place and renamed, so that `target` is whole
-/// or not there, whoever else is making it and whenever this is interrupted.
+/// Makes a root directory of `contents` at `target`. It is made beside its place and renamed, so
+/// that `target` is whole or not there, whoever else is making it and whenever this is interrupted.
 pub(super) fn build(target: &Path, contents: &Contents) -> Result<()> {
     remove_abandoned(target);
     let before = umask(Mode::from_bits_truncate(0o022));
@@ -23,8 +23,8 @@ pub(super) fn build(target: &Path, contents: &Contents) -> Result<()> {
     umask(before);
     remove_abandoned(target);
     match built {
-        // rename(2) does not replace a directory with something in it, or another user's. This one was
-        // made by another start, which was faster.
+        // rename(2) does not replace a directory with something in it, or another user's. This one
+        // was made by another start, which was faster.
         Err(_) if target.symlink_metadata().is_ok() => Ok(()),
         built => built,
     }
@@ -46,8 +46,8 @@ fn build_beside(target: &Path, contents: &Contents) -> Result<()> {
 /// The characters that mkdtemp(3) replaces.
 const SUFFIX: &str = "XXXXXX";
 
-/// Makes a directory to make `target` in, `.busybox-UID-XXXXXX` beside it. Others leave it alone as long as
-/// the lock is held.
+/// Makes a directory to make `target` in, `.busybox-UID-XXXXXX` beside it. Others leave it alone as
+/// long as the lock is held.
 fn workshop(target: &Path) -> Result<(PathBuf, Flock<File>)> {
     let template = target.with_file_name(format!("{}{SUFFIX}", workshop_prefix(target)));
     loop {
@@ -65,8 +65,8 @@ fn workshop_prefix(target: &Path) -> String {
     format!(".{name}-{}-", outer_uid())
 }
 
-/// Locks a directory for its maker: flock(2). The lock ends with the process. Returns `None` when somebody
-/// else has the lock, or the directory is gone.
+/// Locks a directory for its maker: flock(2). The lock ends with the process. Returns `None` when
+/// somebody else has the lock, or the directory is gone.
 fn lock(directory: &Path) -> Result<Option<Flock<File>>> {
     let flags = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
     match OpenOptions::new().read(true).custom_flags(flags).open(directory) {

@@ -1,5 +1,5 @@
-//! The directory that becomes a container's `/`: made when the default one is missing, and checked before
-//! anybody moves into it.
+//! The directory that becomes a container's `/`: made when the default one is missing, and checked
+//! before anybody moves into it.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use nix::unistd::getpid;
 
 pub use self::check::RootDirectory;
 use self::contents::Contents;
-use self::trust::outer_uid;
+use self::ids::outer_uid;
 use crate::diagnosis::{Cause, Known};
 use crate::quote::shown;
 use crate::signals;
@@ -19,6 +19,7 @@ mod advice;
 mod check;
 mod contents;
 mod elf;
+mod ids;
 mod libraries;
 mod make;
 mod mounts;
@@ -35,21 +36,23 @@ pub const SHELL: &str = "/bin/sh";
 
 /// Returns the root directory to use for `rootfs`, open and checked.
 ///
-/// [`DEFAULT`] is made when it is missing: from this host's busybox, or else from its own shell and tools.
-/// When it belongs to somebody else, or can't be looked into, `/tmp/busybox-UID` takes its place, and a warning
-/// says so.
+/// [`DEFAULT`] is made when it is missing: from this host's busybox, or else from its own shell and
+/// tools. When it belongs to somebody else, or can't be looked into, `/tmp/busybox-UID` takes its
+/// place, and a warning says so.
 ///
-/// To be called before the clone: inside a user namespace all owners but the mapped ones look alike.
+/// To be called before the clone: inside a user namespace all owners but the mapped ones look
+/// alike.
 ///
 /// - `rootfs`: the directory that the reader has asked for.
-/// - `shell`: the program that is to be executed in it, by its path there. Whether it is there execve(2) says.
+/// - `shell`: the program that is to be executed in it, by its path there. execve(2) says whether it is
+///   there.
 ///
 /// # Errors
 ///
-/// One line that names the directory and says what is wrong with it: it is missing, no directory, lacks a
-/// mount point, is mounted noexec; or another user owns it, has mounted it, or can write to it, to a directory
-/// above it, or to its shell, and could have planted what is about to be executed. For root that has been called
-/// by sudo(8), its caller is another user.
+/// One line that names the directory and says what is wrong with it: it is missing, no directory,
+/// lacks a mount point, is mounted noexec; or another user owns it, has mounted it, or can write to
+/// it, to a directory above it, or to its shell, and could have planted what is about to be
+/// executed. For root that has been called by sudo(8), its caller is another user.
 pub fn prepare(rootfs: &Path, shell: &Path) -> Result<RootDirectory> {
     if rootfs == Path::new(DEFAULT) {
         return default_root(shell).map_err(|error| advice::with_another(error, None));
@@ -64,7 +67,8 @@ fn default_root(shell: &Path) -> Result<RootDirectory> {
             Choice { path, root: None, .. } => build(&path)?,
             Choice { path, root: Some(root), passed_over } => {
                 if let Some(error) = passed_over {
-                    // Under sudo(8) it is as it should be: the first one is for the caller's containers.
+                    // Under sudo(8) it is as it should be: the first one is for the caller's
+                    // containers.
                     let level = if trust::is_sudo() { Level::Info } else { Level::Warn };
                     log::log!(level, "{error:#}: using {}", shown(path));
                 }
@@ -74,8 +78,8 @@ fn default_root(shell: &Path) -> Result<RootDirectory> {
     }
 }
 
-/// Returns the path of the default root directory that [`prepare`] would take, checked, and whether it is there.
-/// When it is not, it could be made. Makes nothing.
+/// Returns the path of the default root directory that [`prepare`] would take, checked, and whether
+/// it is there. When it is not, it could be made. Makes nothing.
 ///
 /// # Errors
 ///
@@ -88,8 +92,8 @@ pub fn look() -> Result<(PathBuf, bool)> {
     Ok((choice.path, choice.root.is_some()))
 }
 
-/// Makes a root directory at `target`: from this host's busybox, or else from its own shell and tools. If there
-/// is one that can be used, it stays.
+/// Makes a root directory at `target`: from this host's busybox, or else from its own shell and
+/// tools. If there is one that can be used, it stays.
 ///
 /// # Errors
 ///
@@ -103,8 +107,8 @@ pub fn make(target: &Path) -> Result<()> {
     used.map_err(|error| anyhow!("it is there already, and can't be used: {error:#}"))
 }
 
-/// Copies the file `program` into the root directory `root` as `/bin/NAME`, and the shared libraries it
-/// needs to their own paths. What is there stays. The program's loader is executed.
+/// Copies the file `program` into the root directory `root` as `/bin/NAME`, and the shared
+/// libraries it needs to their own paths. What is there stays. The program's loader is executed.
 ///
 /// # Errors
 ///
@@ -166,8 +170,8 @@ fn is_missing(path: &Path) -> bool {
     path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Whether a default root directory can't be used because it is somebody else's: it is known to be, or can't
-/// even be looked into.
+/// Whether a default root directory can't be used because it is somebody else's: it is known to be,
+/// or can't even be looked into.
 fn is_taken(error: &Error) -> bool {
     let theirs = |known: &Known| known.cause() == Cause::RootOfAnotherUser;
     let denied = |error: &io::Error| error.kind() == ErrorKind::PermissionDenied;

@@ -1,5 +1,5 @@
-//! Who has mounted what a file is on. A file system of an ordinary user's own says of its files what that user
-//! wants: that root owns them, and one thing to who checks, another to who executes.
+//! Who has mounted what a file is on. A file system of an ordinary user's own says of its files
+//! what that user wants: that root owns them, and one thing to who checks, another to who executes.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 use nix::unistd::{User, geteuid};
 
-use super::trust::outer_uid;
+use super::ids::outer_uid;
 use super::walk::Place;
 use crate::quote::shown;
 
@@ -45,7 +45,8 @@ fn read(file: &str) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("read {file}"))
 }
 
-/// Whether FUSE's `user_id` is root's or the caller's: as this user namespace has it, or as the first one.
+/// Whether FUSE's `user_id` is root's or the caller's: as this user namespace has it, or as the
+/// first one.
 fn is_ours(user: u32) -> bool {
     [0, geteuid().as_raw(), outer_uid()].contains(&user)
 }
@@ -95,7 +96,8 @@ mod tests {
 
     #[test]
     fn fuse_says_who_has_mounted_it() {
-        let line = "36 28 0:45 / /tmp/busybox rw,nosuid,nodev shared:7 - fuse.x x rw,user_id=4711,group_id=0";
+        let line =
+            "36 28 0:45 / /tmp/busybox rw,nodev shared:7 - fuse.x x rw,user_id=4711,group_id=0";
         let mount = Mount::of(line, "36").unwrap();
         assert_eq!((mount.point, mount.fuse_user()), ("/tmp/busybox", Some(4711)));
         assert!(Mount::of(line, "3").is_none());

@@ -17,7 +17,8 @@ use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
 use crate::quote::shown;
 
-/// Fails if no root directory can be made at `target`, or if others could put another one in its place.
+/// Fails if no root directory can be made at `target`, or if others could put another one in its
+/// place.
 ///
 /// Nothing is made, and nothing executed. `prepare` and `look` both ask here, so that they agree.
 pub(super) fn ensure_place(target: &Path) -> Result<()> {

@@ -34,8 +34,8 @@ const COMFORT: &[&str] = &[
 /// What stands in for hostname(1), which common distributions lack.
 const HOSTNAME: &str = "#!/bin/sh\nread -r name </proc/sys/kernel/hostname && echo \"$name\"\n";
 
-/// Returns what a root directory can be made of here: busybox, or else this host's shell and those of its
-/// tools that can be had. What is left out is said in the log, in one line.
+/// Returns what a root directory can be made of here: busybox, or else this host's shell and those
+/// of its tools that can be had. What is left out is said in the log, in one line.
 ///
 /// # Errors
 ///
@@ -119,8 +119,8 @@ fn add_tool(contents: &mut Contents, name: &str) -> Result<()> {
     first_that_works(name, |program| contents.add_program(program, name))
 }
 
-/// Tries the executable files of this name in `PATH`, and where administrators' programs are. Returns what
-/// `attempt` gives for the first that it can be done with.
+/// Tries the executable files of this name in `PATH`, and where administrators' programs are.
+/// Returns what `attempt` gives for the first that it can be done with.
 ///
 /// # Errors
 ///

@@ -17,37 +17,20 @@ use crate::diagnosis::{Cause, Known};
 use crate::host_facts::in_first_user_namespace;
 use crate::quote::{quoted, shown};
 
-/// The caller's user id outside of a user namespace that maps one id, as `cargo rootless` makes it: where
-/// everybody is root, the directories of two users would have one name.
-pub(super) fn outer_uid() -> u32 {
-    let inside = geteuid().as_raw();
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.lines().find_map(|line| outer_id(inside, line)).unwrap_or(inside)
-}
-
-/// Returns what a line of /proc/PID/uid_map makes of the id `inside`.
-fn outer_id(inside: u32, line: &str) -> Option<u32> {
-    let numbers: Vec<u32> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
-    let [first_inside, first_outside, size] = numbers[..] else {
-        return None;
-    };
-    let offset = inside.checked_sub(first_inside).filter(|offset| *offset < size)?;
-    first_outside.checked_add(offset)
-}
-
 /// Whether sudo(8) has started this process as root.
 pub(super) fn is_sudo() -> bool {
     geteuid().is_root() && env::var_os("SUDO_UID").is_some()
 }
 
-/// Whether root or the caller owns a file. Who has called sudo(8) is another user here: their containers,
-/// and whatever runs in them, can write to what is theirs.
+/// Whether root or the caller owns a file. Who has called sudo(8) is another user here: their
+/// containers, and whatever runs in them, can write to what is theirs.
 fn is_trusted(owner: u32) -> bool {
     !is_unmapped(owner) && (owner == 0 || owner == geteuid().as_raw())
 }
 
-/// Whether a user namespace may show this id for one that it does not map: user_namespaces(7), section
-/// "Unmapped user and group IDs". It is nobody's then, even where the caller's own is shown so.
+/// Whether a user namespace may show this id for one that it does not map: user_namespaces(7),
+/// section "Unmapped user and group IDs". It is nobody's then, even where the caller's own is shown
+/// so.
 fn is_unmapped(owner: u32) -> bool {
     let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
     let overflow = overflow.and_then(|text| text.trim().parse().ok()).unwrap_or(65534);
@@ -58,7 +41,8 @@ fn is_unmapped(owner: u32) -> bool {
 const TREES_OF_ROOT: [&str; 7] =
     ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", "/gnu/store"];
 
-/// The directories that are root's in every distribution, and may have directories of others in them.
+/// The directories that are root's in every distribution, and may have directories of others in
+/// them.
 const DIRECTORIES_OF_ROOT: [&str; 15] = [
     "/",
     "/gnu",
@@ -77,8 +61,8 @@ const DIRECTORIES_OF_ROOT: [&str; 15] = [
     "/var/tmp",
 ];
 
-/// Whether the owner of a file on the host is root or the caller, or may be taken for root because of the
-/// place: in a user namespace root's own directories look like those of any other user.
+/// Whether the owner of a file on the host is root or the caller, or may be taken for root because
+/// of the place: in a user namespace root's own directories look like those of any other user.
 fn is_trusted_on_host(place: &Place) -> bool {
     let owner = place.metadata.uid();
     let of_root = || {
@@ -101,8 +85,8 @@ fn of_another(said: &str) -> Known {
     Known::new(Cause::RootOfAnotherUser, said)
 }
 
-/// Fails if another user could put something else in the place of what `place` leads to. That is a directory,
-/// or a symbolic link, of the host.
+/// Fails if another user could put something else in the place of what `place` leads to. That is a
+/// directory, or a symbolic link, of the host.
 pub(super) fn ensure_leads_to_the_same(place: &Place) -> Result<()> {
     let said = format!("another user can rename it in {}", shown(&place.path));
     let owned = is_trusted_on_host(place) && mounts::another_user(place)?.is_none();
@@ -125,7 +109,8 @@ pub(super) fn ensure_not_written_by_others(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Fails if others than root and the caller could have written the program, or put another one in its place.
+/// Fails if others than root and the caller could have written the program, or put another one in
+/// its place.
 pub(super) fn ensure_program(program: &Path) -> Result<()> {
     let said = || shown(program);
     let place = follow(&Place::root()?, program, ensure_leads_to_the_same).with_context(said)?;
@@ -141,20 +126,21 @@ fn chmod(right: &str, place: &Place) -> String {
     format!("{sudo}chmod {right} {}", quoted(&place.path))
 }
 
-/// Whether others than the owner can write: everybody, or a group that may have other members, or who is named
-/// in an access control list.
+/// Whether others than the owner can write: everybody, or a group that may have other members, or
+/// who is named in an access control list.
 fn is_writable_by_others(place: &Place) -> Result<bool> {
     let mode = place.metadata.mode();
     if mode & 0o020 != 0 {
-        // Where there is a list, these bits are its mask: acl(5). Without them it lets nobody write.
+        // Where there is a list, these bits are its mask: acl(5). Without them it lets nobody
+        // write.
         let list = access_control_list(place)?;
         return Ok(mode & 0o002 != 0 || !is_group_of_one(&place.metadata) || names_writers(&list));
     }
     Ok(mode & 0o002 != 0)
 }
 
-/// Whether a file's group has one member. Many distributions give each user a group of their own, with the same
-/// number.
+/// Whether a file's group has one member. Many distributions give each user a group of their own,
+/// with the same number.
 fn is_group_of_one(metadata: &Metadata) -> bool {
     metadata.gid() == 0 || metadata.gid() == geteuid().as_raw()
 }
@@ -167,7 +153,8 @@ fn access_control_list(place: &Place) -> Result<Vec<u8>> {
     // An O_PATH descriptor is not for fgetxattr(2).
     let path = format!("/proc/self/fd/{}\0", place.file.as_raw_fd());
     let mut list = vec![0; MAX_LIST];
-    // SAFETY: both strings end with NUL, and the kernel writes at most as many bytes as the vector has.
+    // SAFETY: both strings end with NUL, and the kernel writes at most as many bytes as the vector
+    // has.
     let size = Errno::result(unsafe {
         let name = c"system.posix_acl_access";
         libc::getxattr(path.as_ptr().cast(), name.as_ptr(), list.as_mut_ptr().cast(), list.len())
@@ -184,8 +171,8 @@ fn access_control_list(place: &Place) -> Result<Vec<u8>> {
     Ok(list)
 }
 
-/// Whether a list lets a user or a group write that it names: `struct posix_acl_xattr_entry`, 8 bytes each
-/// after a header of 4, in the kernel's linux/posix_acl_xattr.h.
+/// Whether a list lets a user or a group write that it names: `struct posix_acl_xattr_entry`, 8
+/// bytes each after a header of 4, in the kernel's linux/posix_acl_xattr.h.
 fn names_writers(list: &[u8]) -> bool {
     const USER: u8 = 0x02;
     const GROUP: u8 = 0x08;
@@ -196,21 +183,7 @@ fn names_writers(list: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{names_writers, outer_id};
-
-    #[test]
-    fn an_id_is_mapped_by_the_range_that_holds_it() {
-        assert_eq!(outer_id(0, "         0       1000          1"), Some(1000));
-        assert_eq!(outer_id(7, "5 100 3"), Some(102));
-        assert_eq!(outer_id(0, "0 0 4294967295"), Some(0));
-    }
-
-    #[test]
-    fn an_id_outside_of_the_range_is_not_mapped() {
-        assert_eq!(outer_id(1, "0 1000 1"), None);
-        assert_eq!(outer_id(4, "5 100 3"), None);
-        assert_eq!(outer_id(0, ""), None);
-    }
+    use super::names_writers;
 
     #[test]
     fn a_list_that_lets_somebody_write_is_told_from_one_that_lets_them_read() {

@@ -13,7 +13,8 @@ use nix::sys::stat::Mode;
 
 use crate::quote::shown;
 
-/// A file that a path has led to. The descriptor stays with that file, whatever becomes of the path.
+/// A file that a path has led to. The descriptor stays with that file, whatever becomes of the
+/// path.
 pub(super) struct Place {
     /// An O_PATH descriptor: open(2).
     pub(super) file: File,
@@ -57,12 +58,14 @@ impl Place {
     }
 }
 
-/// Follows `path` from the directory `root`, which is what `/` means in it. Before a name is looked up in a
-/// directory, `check` looks at that directory; and before a symbolic link is followed, at the link.
+/// Follows `path` from the directory `root`, which is what `/` means in it. Before a name is looked
+/// up in a directory, `check` looks at that directory; and before a symbolic link is followed, at
+/// the link.
 ///
 /// # Errors
 ///
-/// Those of `check`; or an [`io::Error`], in the context of the path where it is not for all of `path`.
+/// Those of `check`; or an [`io::Error`], in the context of the path where it is not for all of
+/// `path`.
 pub(super) fn follow(
     root: &Place,
     path: &Path,
