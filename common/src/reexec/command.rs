@@ -15,14 +15,14 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{fchdir, pipe2};
 
-use super::child::Child;
+use super::child::{Child, Role};
 use super::container::{Created, Running};
 use super::failure::Step;
 use super::id_map::{IdMap, write_id_maps};
 use super::image::{Image, Strings, c_string};
 use super::mark;
 use crate::signals;
-use crate::terminal::{self, Terminal};
+use crate::terminal::{Screen, Session, console, leader};
 
 /// Bytes of stack for the cloned child. It only calls [`Child::execute`], which needs a few hundred.
 const STACK_SIZE: usize = 64 * 1024;
@@ -62,6 +62,7 @@ pub struct Command {
     flags: CloneFlags,
     uid_mappings: Vec<IdMap>,
     gid_mappings: Vec<IdMap>,
+    same_session: bool,
 }
 
 impl Command {
@@ -82,6 +83,7 @@ impl Command {
             flags: CloneFlags::empty(),
             uid_mappings: Vec::new(),
             gid_mappings: Vec::new(),
+            same_session: false,
         }
     }
 
@@ -152,11 +154,20 @@ impl Command {
         self
     }
 
+    /// Leaves the program in the session and process group of its caller, and on its terminal: for what is no container.
+    pub fn same_session(mut self) -> Command {
+        self.same_session = true;
+        self
+    }
+
     /// Clones a child into its new namespaces and writes its id maps. It waits just before execve(2).
     ///
-    /// From the first call on SIGTERM and SIGHUP end the child that was created last, and not this process;
-    /// so do SIGINT and SIGQUIT before its program runs, and then they are ignored. All that is left to do
-    /// here is to wait for the child, and to clean up.
+    /// The child leads a session of its own, on a terminal of its own where this process has one. In a process that
+    /// leads such a session itself, it is the job of that session.
+    ///
+    /// From the first call on a signal that would end this process ends the child that was created last. Once the
+    /// program runs, SIGINT, SIGQUIT and SIGTSTP are for its job. All that is left to do here is to wait for the
+    /// child, and to clean up.
     ///
     /// # Errors
     ///
@@ -164,15 +175,27 @@ impl Command {
     pub fn create(&self) -> Result<Created> {
         let image = self.image()?;
         let current_dir = self.current_dir.as_ref().map(c_string).transpose()?;
-        let mark = self.entry_point.as_deref().map(mark::new).transpose()?;
+        let is_job = leader::is_leader();
+        let leads = !is_job && !self.same_session;
+        let screen = leads.then(Screen::of_caller).flatten();
+        let name = screen.as_ref().and_then(Screen::name);
+        let name = name.filter(|_| self.flags.contains(CloneFlags::CLONE_NEWNS));
+        let (messages, mark) = mark::pair(self.entry_point.as_deref(), name.as_deref())?;
+        let session = leads.then(|| Session::new(messages, screen));
+        if is_job {
+            console::put_into_place();
+        }
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
-        let terminal = Terminal::open();
         let child = Child {
             image: &image,
             current_dir: current_dir.as_ref(),
-            mark: mark.as_ref().map(AsRawFd::as_raw_fd),
-            interactive: self.is_interactive_shell(),
+            mark: self.entry_point.is_some().then(|| mark.as_raw_fd()),
+            role: match &session {
+                Some(session) => Role::Leader(session.parts(&mark)),
+                None if is_job => Role::Job,
+                None => Role::Member,
+            },
             hold: &hold,
             release: release.as_raw_fd(),
             report: &mark::leave_number(report)?,
@@ -190,12 +213,15 @@ impl Command {
         let pid = pid?;
         let created = Created {
             program: self.program.clone(),
-            child: Some(Running { pid, terminal }),
+            child: Some(Running { pid, session, blocked: None, guard: None }),
             release,
             outcome,
         };
         returned?;
-        signals::watch(pid, self.ending())?;
+        signals::watch(pid, self.ending()).context("handle SIGTERM")?;
+        if is_job {
+            leader::watch_job().context("make a process group for the child")?;
+        }
         drop(held);
         log::debug!("cloned {pid} with {:?} for {:?}", self.flags, self.argv0);
         write_id_maps(pid, &self.uid_mappings, &self.gid_mappings)?;
@@ -225,20 +251,6 @@ impl Command {
     /// ignores it.
     fn ending(&self) -> Signal {
         if self.entry_point.is_some() { Signal::SIGTERM } else { Signal::SIGKILL }
-    }
-
-    /// Whether the program is a shell with job control: by its name, no command or script among its
-    /// arguments, and a terminal. Others could not be continued once Ctrl-Z has stopped them, were they not
-    /// in the caller's process group.
-    fn is_interactive_shell(&self) -> bool {
-        let option = |arg: &OsString| {
-            let arg = arg.as_encoded_bytes();
-            arg.starts_with(b"--") || (arg.starts_with(b"-") && !arg.contains(&b'c'))
-        };
-        self.entry_point.is_none()
-            && self.argv0.as_encoded_bytes().ends_with(b"sh")
-            && self.args.iter().all(option)
-            && terminal::is_interactive()
     }
 }
 

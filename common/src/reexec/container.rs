@@ -7,17 +7,16 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::ptr;
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, write};
 
+use super::child::{GO, GO_IN_FOREGROUND};
 use super::failure::{Call, REPORT_SIZE, Step};
-use crate::signals;
-use crate::terminal::Terminal;
+use super::guard::Guard;
+use crate::signals::{self, Blocked};
+use crate::terminal::{Session, leader};
 
 /// A child that has its namespaces and id maps, and waits just before execve(2). Dropped, it is killed.
 #[derive(Debug)]
@@ -41,16 +40,24 @@ impl Created {
     ///
     /// execve(2), such as ENOENT for a program that does not exist. The child is gone then.
     pub fn start(mut self) -> Result<Running> {
+        let in_foreground = self.child.as_mut().is_some_and(Running::enter_terminal);
+        let word = if in_foreground { GO_IN_FOREGROUND } else { GO };
         // Fails when the child has been killed. Then so says its exit status.
-        let _ = write(&self.release, &[1]);
+        let _ = write(&self.release, &[word]);
+        if let Some(child) = &mut self.child {
+            child.be_guarded();
+        }
         let mut report = Vec::new();
         File::from(self.outcome.try_clone().context("copy a descriptor")?)
             .read_to_end(&mut report)
             .context("hear from the child")?;
         // The other end closes with execve, or with the child's death.
         let Ok(report) = <[u8; REPORT_SIZE]>::try_from(report) else {
-            signals::leave_job_control()?;
-            return Ok(self.child.take().expect("only start() takes the child"));
+            let child = self.child.take().expect("only start() takes the child");
+            if child.session.is_none() && !leader::is_leader() {
+                signals::leave_interrupts().context("handle SIGINT")?;
+            }
+            return Ok(child);
         };
         let (call, errno) = Call::from_report(report);
         Err(errno).context(match call {
@@ -63,11 +70,10 @@ impl Created {
 impl Drop for Created {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            signals::forget();
+            signals::forget(child.pid);
             // Both fail only if the child is gone, which is what they are for.
             let _ = kill(child.pid, Signal::SIGKILL);
             let _ = wait_for(Some(child.pid));
-            child.take_terminal_back();
         }
     }
 }
@@ -75,7 +81,12 @@ impl Drop for Created {
 /// A child that executes its program.
 pub struct Running {
     pub(super) pid: Pid,
-    pub(super) terminal: Option<Terminal>,
+    /// The session that it leads, if it leads one.
+    pub(super) session: Option<Session>,
+    /// The signals, which the session waits for.
+    pub(super) blocked: Option<Blocked>,
+    /// Who ends it if this process is killed.
+    pub(super) guard: Option<Guard>,
 }
 
 impl fmt::Debug for Running {
@@ -90,51 +101,44 @@ impl Running {
         self.pid
     }
 
-    /// Waits for the child's end, takes the terminal back from it, and returns its exit status, or 128+n
-    /// when signal n has ended it.
+    /// Lets the child have the terminal, if it has a session and this process is in the foreground. Returns whether it
+    /// has.
+    fn enter_terminal(&mut self) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        // Those that come from now on are read while this process waits.
+        self.blocked = signals::block_all().ok();
+        session.enter()
+    }
+
+    fn be_guarded(&mut self) {
+        let guard = self.session.as_ref().map(|session| Guard::start(self.pid, session));
+        self.guard = guard.transpose().unwrap_or_else(|error| {
+            log::debug!("no guard: {error:#}");
+            None
+        });
+    }
+
+    /// Waits for the child's end, and returns its exit status, or 128+n when signal n has ended it. Meanwhile what is
+    /// typed, written, and signalled is passed on.
     ///
     /// # Errors
     ///
     /// wait(2).
     pub fn wait(self) -> Result<ExitCode> {
-        // WNOWAIT leaves a zombie, so that its id is no one else's while a signal may still be passed on.
-        // SAFETY: a null pointer stands for a siginfo_t that nobody wants: waitid(2), notes.
-        Errno::result(unsafe {
-            let flags = libc::WEXITED | libc::WNOWAIT;
-            libc::waitid(libc::P_PID, self.pid.as_raw() as libc::id_t, ptr::null_mut(), flags)
-        })
-        .context("wait for the child")?;
-        signals::forget();
-        let (_, status) = wait_for(Some(self.pid)).context("reap the child")?;
-        self.take_terminal_back();
-        Ok(status)
-    }
-
-    fn take_terminal_back(&self) {
-        if let Some(terminal) = &self.terminal {
-            terminal.take_back(signals::have_ended_it());
+        if let Some(session) = self.session {
+            session.wait(self.pid)?;
         }
+        let (_, status) = wait_for(Some(self.pid)).context("wait for the child")?;
+        Ok(status)
     }
 }
 
 /// Waits for the end of a child, of any one where `child` is `None`. Returns its process id, and the exit
 /// status that a shell would give for its end: its own, or 128+n when signal n has ended it.
 ///
-/// (The crate nix knows only 31 signals, and returns an error when another one has ended a child.)
-///
 /// # Errors
 ///
 /// wait(2): ECHILD when there is no such child.
 pub fn wait_for(child: Option<Pid>) -> nix::Result<(Pid, ExitCode)> {
-    let mut status = 0;
-    let pid = child.map_or(-1, Pid::as_raw);
-    // SAFETY: waitpid(2) writes to the one pointer that it gets, which is to this function's variable.
-    let pid = Errno::result(unsafe { libc::waitpid(pid, &mut status, 0) })?;
-    let code = if libc::WIFEXITED(status) {
-        libc::WEXITSTATUS(status)
-    } else {
-        128 + libc::WTERMSIG(status)
-    };
-    // Only the low 8 bits of a status reach a parent, and no signal has a number above 64.
-    Ok((Pid::from_raw(pid), ExitCode::from(code as u8)))
+    leader::wait_for(child).map(|(pid, status)| (pid, ExitCode::from(status)))
 }

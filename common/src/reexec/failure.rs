@@ -50,8 +50,10 @@ pub enum Call {
     Signals,
     /// prctl(2) with PR_SET_PDEATHSIG
     ParentDeathSignal,
-    /// setpgid(2) and tcsetpgrp(3), for an interactive shell
-    Terminal,
+    /// setsid(2) and TIOCSCTTY, or setpgid(2) and tcsetpgrp(3)
+    Session,
+    /// fork(2)
+    Fork,
     /// chdir(2) to the directory that the program starts in
     Chdir,
     /// close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11
@@ -75,7 +77,8 @@ impl Call {
         let calls = [
             Call::Signals,
             Call::ParentDeathSignal,
-            Call::Terminal,
+            Call::Session,
+            Call::Fork,
             Call::Chdir,
             Call::CloseRange,
             Call::Mark,

@@ -9,26 +9,37 @@ use std::os::unix::net::UnixDatagram;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
+
+use crate::terminal::{console, leader};
 
 /// The number of the descriptor: the first one after standard input, output and error.
 const DESCRIPTOR: RawFd = 3;
 
-/// What the message begins with. The rest is the name of the entry point.
+/// What the message begins with. Then come the name of the entry point, and in another line that of the terminal.
 const PREFIX: &str = "entry point ";
 
 /// More bytes than any of these messages has.
-const SIZE: usize = 64;
+const SIZE: usize = 256;
 
-/// Returns the socket that marks a second life at the entry point `name`. It does not have its number yet.
-pub(super) fn new(name: &str) -> Result<OwnedFd> {
-    let marked = || -> io::Result<OwnedFd> {
+/// Returns the two ends of a socket: one for this process, and one for its child, which does not have its number yet.
+/// It marks a second life where there is an entry point. A child that leads a session talks through it.
+///
+/// - `terminal`: the name of the terminal that the child is to keep for its root directory.
+pub(super) fn pair(
+    entry_point: Option<&str>,
+    terminal: Option<&str>,
+) -> Result<(OwnedFd, OwnedFd)> {
+    let marked = || -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (ours, theirs) = UnixDatagram::pair()?;
-        ours.send([PREFIX, name].concat().as_bytes())?;
-        Ok(theirs.into())
+        if let Some(name) = entry_point {
+            ours.send([PREFIX, name, "\n", terminal.unwrap_or_default()].concat().as_bytes())?;
+        }
+        Ok((ours, theirs))
     };
-    leave_number(marked().context("mark a second life")?)
+    let (ours, theirs) = marked().context("make a socket for the child")?;
+    Ok((ours.into(), leave_number(theirs.into())?))
 }
 
 /// Returns the descriptor with another number than the mark's, so that [`keep`] doesn't close it.
@@ -59,8 +70,17 @@ pub fn take() -> Option<String> {
     let length =
         Errno::result(unsafe { libc::recv(DESCRIPTOR, message.as_mut_ptr().cast(), SIZE, flags) });
     let message = message.get(..usize::try_from(length.ok()?).ok()?)?;
-    let name = std::str::from_utf8(message).ok()?.strip_prefix(PREFIX)?;
+    let names = std::str::from_utf8(message).ok()?.strip_prefix(PREFIX)?;
+    let (name, terminal) = names.split_once('\n')?;
     // SAFETY: with such a message it is the mark, which nothing else in this process uses.
-    drop(unsafe { OwnedFd::from_raw_fd(DESCRIPTOR) });
+    let mark = unsafe { OwnedFd::from_raw_fd(DESCRIPTOR) };
+    fcntl(&mark, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
+    // SAFETY: recv(2) writes nothing, and drops the message, which was read above.
+    Errno::result(unsafe { libc::recv(DESCRIPTOR, std::ptr::null_mut(), 0, libc::MSG_DONTWAIT) })
+        .ok()?;
+    leader::adopt(mark);
+    if !terminal.is_empty() {
+        console::keep(terminal);
+    }
     Some(name.to_owned())
 }

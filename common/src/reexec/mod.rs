@@ -49,6 +49,7 @@ mod child;
 mod command;
 mod container;
 mod failure;
+mod guard;
 mod id_map;
 mod image;
 mod mark;

@@ -22,7 +22,7 @@ use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
 
 use crate::beside::{self, Beside};
 use crate::needs::{self, CGROUP, ROOT, SKIPPED, skip, skipped};
-use crate::{Stage, Traits, advice, escape, every_stage, queues, reach};
+use crate::{Stage, Traits, advice, escape, every_stage, queues, reach, typist};
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ fn run(mut suite: Suite) -> ExitCode {
         suite.program = suite.program.map(|_| program.into());
     }
     // Not by reexec::dispatch: some of these lives are started by others than reexec::command.
-    let lives: [(&str, reexec::Entrypoint<Suite>); 8] = [
+    let lives: [(&str, reexec::Entrypoint<Suite>); 9] = [
         ("enclose", enclose),
         ("outer", outer),
         ("inner", inner),
@@ -135,6 +135,7 @@ fn run(mut suite: Suite) -> ExitCode {
         (queues::PROGRAM, queues::main),
         (reach::PROGRAM, reach::main),
         (advice::PROGRAM, advice::main),
+        (typist::PROGRAM, typist::main),
     ];
     // Those that are may find signals held back for what they are to start.
     SigSet::empty().thread_set_mask().expect("an empty set is a good one");
@@ -223,7 +224,7 @@ fn chosen(suite: &Suite) -> Result<(As, &Test)> {
 
 /// First life of a test's process: makes the outer namespaces, and the cgroup.
 fn enclose(suite: &Suite) -> Result<ExitCode> {
-    let mut command = reexec::command("outer").cloneflag(host::NAMESPACES);
+    let mut command = reexec::command("outer").same_session().cloneflag(host::NAMESPACES);
     let (who, _) = chosen(suite)?;
     let root = geteuid().is_root();
     if !root {
@@ -291,7 +292,7 @@ fn program_name(suite: &Suite) -> &OsStr {
 /// Third life: has the user id that the test asks for.
 fn inner(suite: &Suite) -> Result<ExitCode> {
     let (who, _) = chosen(suite)?;
-    let command = reexec::command("test");
+    let command = reexec::command("test").same_session();
     let nested = command.clone().cloneflag(CloneFlags::CLONE_NEWUSER);
     match (who, ordinary_starter()) {
         (As::Root, _) | (As::User, None) => command,

@@ -28,6 +28,7 @@ pub mod snapshot;
 mod stage;
 pub mod terminal;
 mod traits;
+mod typist;
 
 pub use advice::{advised, follow};
 pub use beside::Beside;

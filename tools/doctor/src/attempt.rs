@@ -114,7 +114,7 @@ fn outside(stage: u8) -> Result<ExitCode> {
     if stage >= 6 {
         enter_network()?;
     }
-    let mut command = reexec::command(INSIDE).cloneflag(CloneFlags::CLONE_NEWUTS);
+    let mut command = reexec::command(INSIDE).same_session().cloneflag(CloneFlags::CLONE_NEWUTS);
     for (first, flag) in [
         (3, CloneFlags::CLONE_NEWPID),
         // Stage 03 has no mount namespace, and mounts on its host.

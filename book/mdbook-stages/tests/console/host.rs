@@ -41,7 +41,7 @@ const NONE: Option<&str> = None;
 
 /// First life: makes the namespaces, and a cgroup, which plays the one of a login session.
 pub fn enclose(_: &()) -> Result<ExitCode> {
-    let host = reexec::command("host").cloneflag(host::NAMESPACES);
+    let host = reexec::command("host").same_session().cloneflag(host::NAMESPACES);
     // Where there can be none, the chapters that are about cgroups say so.
     let Ok(cgroup) = cgroup::Own::make("pids", None) else { return host.run() };
     let host = host.create()?;
