@@ -12,11 +12,13 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
 
 /// Programs that tests start, and Debian's packages that bring them.
-const PACKAGES: [(&str, &str); 20] = [
+const PACKAGES: [(&str, &str); 24] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("cc", "gcc"),
     ("crun", "crun"),
+    ("dash", "dash"),
+    ("fish", "fish"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),
     ("musl-gcc", "musl-tools"),
@@ -32,7 +34,9 @@ const PACKAGES: [(&str, &str); 20] = [
     ("sudo", "sudo"),
     ("sysctl", "procps"),
     ("tar", "tar"),
+    ("tmux", "tmux"),
     ("unshare", "util-linux"),
+    ("zsh", "zsh"),
 ];
 
 /// Why a test is left out that only root can run.

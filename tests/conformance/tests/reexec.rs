@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::ExitCode;
 
-use common::reexec::{Command, IdMap};
+use common::reexec::{Command, IdMap, Running};
 use conformance::{As, Stage, eventually, probe, tests};
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getegid, geteuid, getpid};
+use nix::unistd::{Pid, getegid, geteuid, getpid, getsid};
 
 fn main() -> ExitCode {
     let tests = tests![&[As::Root, As::User] => [
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         an_argument_with_a_zero_byte_is_an_error,
         a_variable_is_set_once,
         a_status_of_a_signal_is_128_and_its_number,
+        a_program_can_stay_in_the_session_of_its_caller,
     ]];
     conformance::library(tests)
 }
@@ -43,17 +44,25 @@ fn capabilities(pid: Pid) -> u64 {
     u64::from_str_radix(&probe::status(pid, "CapEff"), 16).expect("a hexadecimal number")
 }
 
+/// The process of the program that a child runs. The child leads its session, and waits for it.
+#[track_caller]
+fn program(running: &Running) -> Pid {
+    probe::children(running.pid())[0]
+}
+
 fn a_created_child_has_its_namespaces_and_waits(_: &Stage) {
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS;
     let created = sleep().cloneflag(flags).create().unwrap();
     let pid = created.pid();
     assert_ne!(probe::namespace(pid, "uts"), probe::namespace(getpid(), "uts"));
     assert_eq!(probe::namespace(pid, "ipc"), probe::namespace(getpid(), "ipc"));
-    let this = fs::read_link("/proc/self/exe").unwrap();
-    assert_eq!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), this, "no execve yet");
+    assert_eq!(probe::children(pid), [], "no program yet");
     let running = created.start().unwrap();
     assert_eq!(running.pid(), pid);
-    assert_ne!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), this);
+    let this = fs::read_link("/proc/self/exe").unwrap();
+    let program = program(&running);
+    assert_ne!(fs::read_link(format!("/proc/{program}/exe")).unwrap(), this);
+    assert_eq!(probe::namespace(program, "uts"), probe::namespace(pid, "uts"));
     kill(pid, Signal::SIGKILL).unwrap();
     running.wait().unwrap();
 }
@@ -83,7 +92,12 @@ fn without_maps_a_program_has_no_capabilities(_: &Stage) {
     let pid = created.pid();
     assert_ne!(capabilities(pid), 0, "clone gives all of them");
     let running = created.start().unwrap();
-    assert_eq!(capabilities(pid), 0, "and execve takes them from who is not root: the article's $");
+    let program = program(&running);
+    assert_eq!(
+        capabilities(program),
+        0,
+        "and execve takes them from who is not root: the article's $"
+    );
     kill(pid, Signal::SIGKILL).unwrap();
     running.wait().unwrap();
 }
@@ -97,7 +111,7 @@ fn with_maps_a_program_has_all_capabilities(_: &Stage) {
         .unwrap()
         .start()
         .unwrap();
-    assert_ne!(capabilities(running.pid()), 0);
+    assert_ne!(capabilities(program(&running)), 0);
     kill(running.pid(), Signal::SIGKILL).unwrap();
     running.wait().unwrap();
 }
@@ -160,7 +174,7 @@ fn a_variable_is_set_once(_: &Stage) {
         .unwrap()
         .start()
         .unwrap();
-    let environment = probe::read(running.pid(), "environ");
+    let environment = probe::read(program(&running), "environ");
     kill(running.pid(), Signal::SIGKILL).unwrap();
     running.wait().unwrap();
     assert_eq!(environment.matches("WORD=").count(), 1);
@@ -170,7 +184,19 @@ fn a_variable_is_set_once(_: &Stage) {
 fn a_status_of_a_signal_is_128_and_its_number(_: &Stage) {
     let created = sleep().create().unwrap();
     let running = created.start().unwrap();
-    kill(running.pid(), Signal::SIGUSR1).unwrap();
+    kill(program(&running), Signal::SIGUSR1).unwrap();
     let code = running.wait().unwrap();
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(138)));
+}
+
+fn a_program_can_stay_in_the_session_of_its_caller(_: &Stage) {
+    let session = |pid: Pid| getsid(Some(pid)).unwrap();
+    let running = sleep().same_session().create().unwrap().start().unwrap();
+    assert_eq!(session(running.pid()), session(getpid()));
+    kill(running.pid(), Signal::SIGKILL).unwrap();
+    running.wait().unwrap();
+    let running = sleep().create().unwrap().start().unwrap();
+    assert_eq!(session(program(&running)), running.pid());
+    kill(running.pid(), Signal::SIGKILL).unwrap();
+    running.wait().unwrap();
 }

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use nix::libc;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpid};
 
@@ -21,7 +22,8 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         the_host_is_as_before_after_sighup,
         the_host_is_as_before_after_sigterm_at_any_moment,
         control_c_at_any_moment_ends_the_start,
-        sigint_is_for_the_job_and_not_for_the_launcher,
+        sigint_to_the_launcher_is_for_the_job,
+        a_signal_that_would_end_the_launcher_ends_the_container,
         a_launcher_under_nohup_outlives_sighup,
         a_caller_that_ignores_sigchld_gets_the_exit_status,
         a_shell_dies_with_a_launcher_that_is_killed,
@@ -141,14 +143,34 @@ fn the_host_is_as_before_after_sigkill_at_any_moment(stage: &Stage) {
     eventually("the host is as before", || host.changes().is_empty());
 }
 
-fn sigint_is_for_the_job_and_not_for_the_launcher(stage: &Stage) {
-    let mut container = stage.start("echo ready; sleep 1; echo still here; exit 3");
-    // The launcher learns that the shell runs a moment after the shell does.
-    thread::sleep(Duration::from_millis(500));
+fn sigint_to_the_launcher_is_for_the_job(stage: &Stage) {
+    let host = Snapshot::take();
+    // The launcher outlives it, and has the status of a shell that minds, or does not.
+    let mut container =
+        stage.start("trap 'echo minded; exit 3' INT; echo ready; while :; do :; done");
     container.signal(Signal::SIGINT);
-    container.signal(Signal::SIGQUIT);
-    assert_eq!(container.line(), "still here");
+    assert_eq!(container.line(), "minded");
     assert_eq!(container.wait(), 3);
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGQUIT, 131)] {
+        let container = stage.start("ulimit -c 0; echo ready; exec sleep 1000");
+        eventually("it is sleep", || probe::read(container.youngest(), "comm") == "sleep\n");
+        container.signal(signal);
+        assert_eq!(container.wait(), status, "{signal}");
+    }
+    host.assert_unchanged();
+}
+
+fn a_signal_that_would_end_the_launcher_ends_the_container(stage: &Stage) {
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    // All whose default is that, but SIGINT and SIGQUIT, which are for the job: signal(7).
+    for signal in [1, 4, 5, 6, 7, 8, 10, 11, 12, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31, 34, 64] {
+        let container = stage.start(WAIT);
+        // SAFETY: kill(2) takes no pointers. (The crate nix knows only 31 signals.)
+        unsafe { libc::kill(container.launcher().as_raw(), signal) };
+        assert_eq!(container.wait(), 137, "signal {signal}");
+        host.assert_unchanged();
+    }
+    assert_no_process_but(&processes);
 }
 
 fn a_launcher_under_nohup_outlives_sighup(stage: &Stage) {

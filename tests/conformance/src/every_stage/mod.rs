@@ -1,10 +1,12 @@
 //! The tests that every stage has to pass, from the stage on that promises what they are about.
 
+mod beside_others;
 mod command_line;
 mod ends;
 mod inside;
 mod on_a_terminal;
 mod root_directory;
+mod session;
 
 use nix::unistd::Pid;
 
@@ -18,6 +20,8 @@ pub(crate) fn tests(traits: &Traits) -> Vec<Test> {
         inside::tests,
         root_directory::tests,
         on_a_terminal::tests,
+        session::tests,
+        beside_others::tests,
     ];
     subjects.into_iter().flat_map(|tests| tests(traits)).collect()
 }

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::snapshot::Snapshot;
 use crate::terminal::Terminal;
-use crate::{Stage, Test, Traits, need, probe, tests};
+use crate::{Stage, Test, Traits, probe, tests};
 
 /// Returns the tests for a stage of these traits.
 pub fn tests(traits: &Traits) -> Vec<Test> {
@@ -97,31 +97,17 @@ fn a_pipeline_keeps_its_terminal(stage: &Stage) {
     Terminal::run(stage, script).see(" -echo ");
 }
 
-/// Starts an interactive bash on a terminal, which has the stage's program in `$STAGE`.
-fn in_bash(stage: &Stage) -> Terminal {
-    need("bash");
-    let mut terminal = Terminal::run(
-        stage,
-        "STAGE=$0; export STAGE; PS1='outside$ ' exec bash --norc --noprofile --noediting -i",
-    );
-    terminal.see("outside$ ");
-    terminal
-}
-
 fn a_start_in_the_background_waits_for_the_foreground(stage: &Stage) {
-    if !stage.traits.root_directory {
-        // There the shell sees for itself that it is in the background.
-        return;
-    }
     stage.sh("true").ok();
-    let mut terminal = in_bash(stage);
+    let mut terminal = Terminal::in_bash(stage);
     terminal.ask("$STAGE &", "outside$ ");
     thread::sleep(Duration::from_millis(500));
     terminal.ask("hostname", crate::HOSTNAME);
     terminal.ask("jobs", "Stopped");
-    terminal.ask("fg", "# ");
-    terminal.ask("hostname", "nshost");
-    terminal.ask("exit 3", "outside$ ");
+    terminal.enter("fg");
+    terminal.keys("echo in''side\r");
+    terminal.see("inside");
+    terminal.leave("exit 3");
     terminal.ask("echo status $?", "status 3");
     terminal.enter("exit");
     terminal.wait();
@@ -129,7 +115,7 @@ fn a_start_in_the_background_waits_for_the_foreground(stage: &Stage) {
 
 fn control_z_stops_a_program_without_job_control(stage: &Stage) {
     stage.sh("true").ok();
-    let mut terminal = in_bash(stage);
+    let mut terminal = Terminal::in_bash(stage);
     terminal.enter("$STAGE --nsshell /bin/cat");
     terminal.ask("word", "word");
     terminal.control('z');
@@ -137,7 +123,7 @@ fn control_z_stops_a_program_without_job_control(stage: &Stage) {
     terminal.ask("fg", "cat");
     terminal.ask("more", "more");
     terminal.control('c');
-    terminal.see("outside$ ");
+    terminal.wait_for_end();
     terminal.ask("echo status $?", "status 130");
     terminal.enter("exit");
     terminal.wait();
