@@ -104,7 +104,8 @@ fn begin(args: &Args) -> Result<ExitCode> {
     if args.cold_builds {
         programs::build_cold(&out)?;
     }
-    let mut command = reexec::command("measure").same_session().cloneflag(host::NAMESPACES).current_dir(&out);
+    let mut command =
+        reexec::command("measure").same_session().cloneflag(host::NAMESPACES).current_dir(&out);
     if !getuid().is_root() {
         eprintln!(
             "not root: what takes root is left out, and root below is that of a user namespace"
