@@ -32,7 +32,9 @@ fn answer(device: &mut File) -> Option<()> {
     const STATFS: u32 = 17;
     const INIT: u32 = 26;
     let mut request = vec![0; 128 * 1024];
-    device.read(&mut request).ok()?;
+    // One read is one request, and a whole one.
+    let length = device.read(&mut request).ok()?;
+    request.truncate(length);
     let unique = &request[8..16];
     let (error, body) = match u32::from_ne_bytes(request[4..8].try_into().unwrap()) {
         INIT => (0, words(&[7, 31, 4096, 0, 0, 4096, 1], 64)),
