@@ -155,7 +155,7 @@ fn watch(run: &Run) -> Result<ExitCode> {
 fn record(program: &Program, all: bool, filter: bool) -> Result<(Recording, i32)> {
     let mut launcher = launch::start(program, filter)?;
     launcher.go()?;
-    let (recording, status) = tracer::follow(launcher.pid, all, source::Source::new())?;
+    let (recording, status) = tracer::follow(launcher.pid, all, filter, source::Source::new())?;
     if let Some(failure) = launcher.failure() {
         bail!(
             "cannot execute {}: {failure}",

@@ -94,11 +94,14 @@ impl Elf {
 
 /// Returns the folder of the workspace, where this program can tell.
 pub fn workspace() -> Option<PathBuf> {
-    // Cargo sets it for what it runs. The other is where this program was built.
-    let own = env::var_os("CARGO_MANIFEST_DIR");
-    let own = own.filter(|own| own.as_bytes().ends_with(b"/tools/lens"));
-    let own = own.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    own.parent()?.parent().filter(|folder| folder.join("common").is_dir()).map(Path::to_path_buf)
+    // Cargo says for what it runs where its package is. Else it is above the place that Cargo builds programs in.
+    let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let this = env::current_exe().ok();
+    let built = Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    let places = [package, this, built].into_iter().flatten();
+    let mut folders =
+        places.flat_map(|place| place.ancestors().map(PathBuf::from).collect::<Vec<_>>());
+    folders.find(|folder| folder.join("05-user/Cargo.toml").is_file())
 }
 
 /// Returns the folder's name of the stage that is called by it, or by its number: `04` is `04-mount`.
@@ -114,10 +117,14 @@ pub fn stage(name: &str) -> Option<String> {
     folders.into_iter().find(is_it)
 }
 
-/// Builds a stage, and returns its program.
+/// Returns a stage's program: built anew where Cargo runs this one, and else the one that lies beside it.
 fn build(folder: &str) -> Result<PathBuf> {
+    let Some(cargo) = env::var_os("CARGO") else {
+        let beside = env::current_exe().context("find this program")?.with_file_name(folder);
+        ensure!(beside.is_file(), "{folder} is not built. This builds it: cargo lens {folder}");
+        return Ok(beside);
+    };
     let manifest = workspace().context("find the workspace")?.join(folder).join("Cargo.toml");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args([
             "build",

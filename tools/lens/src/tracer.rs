@@ -47,6 +47,8 @@ struct Born {
 struct Tracer {
     launcher: Pid,
     all: bool,
+    /// Whether a filter stops tasks for the calls of the table. Without one they stop for all.
+    filter: bool,
     /// Whether the program has been executed.
     executed: bool,
     tasks: HashMap<Pid, Task>,
@@ -64,15 +66,17 @@ struct Tracer {
 /// Follows a program that was started, and let go, to the end of all that it starts. Returns what was seen, and the launcher's
 /// status as wait(2) has it.
 ///
-/// - `all`: record every call. The program was started without a filter then.
+/// - `all`: record every call.
+/// - `filter`: the program was started with a filter.
 ///
 /// # Errors
 ///
 /// ptrace(2), wait(2).
-pub fn follow(launcher: Pid, all: bool, source: Source) -> Result<(Recording, i32)> {
+pub fn follow(launcher: Pid, all: bool, filter: bool, source: Source) -> Result<(Recording, i32)> {
     let mut tracer = Tracer {
         launcher,
         all,
+        filter,
         executed: false,
         tasks: HashMap::new(),
         announced: HashMap::new(),
@@ -138,7 +142,8 @@ impl Tracer {
     /// Lets a task go on, with a signal if `signal` is not 0: to the end of its call where one is awaited.
     fn resume(&self, pid: Pid, signal: i32) -> nix::Result<()> {
         let pending = self.tasks.get(&pid).is_some_and(|task| task.pending.is_some());
-        let request = if self.all || pending { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
+        let request =
+            if !self.filter || pending { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
         launch::ptrace(request, pid, signal)
     }
 

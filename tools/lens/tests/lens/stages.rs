@@ -114,6 +114,7 @@ pub fn strace_sees_the_same_calls(lens: &Stage) {
         let args = ["-c", "true; (true); ls >/dev/null"];
         let own = seen(&Seen::of(lens, &[], program, args));
         assert_eq!(own, judged(program, &args), "{name}");
+        assert_eq!(own, seen(&Seen::of(lens, &["--no-filter"], program, args)), "{name}");
     }
 }
 
