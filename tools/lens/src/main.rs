@@ -125,8 +125,16 @@ fn print_calls() -> Result<ExitCode> {
     let lines = calls::TABLE
         .iter()
         .map(|row| format!("{:24}{:28}{}\n", row.name, row.man, row.chapter.unwrap_or("-")));
-    std::io::stdout().write_all(lines.collect::<String>().as_bytes()).context("write")?;
+    print(&lines.collect::<String>())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output, with colour for a terminal. A reader that has seen enough is no error.
+fn print(text: &str) -> Result<()> {
+    match AutoStream::auto(std::io::stdout()).write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("write"),
+        _ => Ok(()),
+    }
 }
 
 fn watch(run: &Run) -> Result<ExitCode> {
@@ -142,12 +150,11 @@ fn watch(run: &Run) -> Result<ExitCode> {
         table::table(&recording, &selection, run.width.unwrap_or_else(width))
     };
     match output {
-        Some(mut file) => {
-            file.write_all(anstream::adapter::strip_str(&text).to_string().as_bytes())
-        }
-        None => AutoStream::auto(std::io::stdout()).write_all(text.as_bytes()),
+        Some(mut file) => file
+            .write_all(anstream::adapter::strip_str(&text).to_string().as_bytes())
+            .context("write what was seen")?,
+        None => print(&text)?,
     }
-    .context("write what was seen")?;
     launch::end_as(status)
 }
 
@@ -179,7 +186,7 @@ fn compare(diff: &Diff) -> Result<ExitCode> {
     match diff::diff(&old, &new, diff.width.unwrap_or_else(width)) {
         None => Ok(ExitCode::SUCCESS),
         Some(text) => {
-            AutoStream::auto(std::io::stdout()).write_all(text.as_bytes()).context("write")?;
+            print(&text)?;
             Ok(ExitCode::FAILURE)
         }
     }

@@ -14,13 +14,14 @@ pub struct Package {
     pub program: String,
 }
 
-/// Returns the packages that the book runs: the stages and the doctor.
+/// Returns the packages that the book runs: the stages, the doctor and lens.
 pub fn packages(workspace: &Path) -> Result<Vec<Package>> {
     let manifest = read(&workspace.join("Cargo.toml"))?;
     let members = manifest.get("workspace").and_then(|table| table.get("members"));
     let members = members.and_then(Value::as_array).context("no members")?;
     let is_ours = |folder: &str| {
-        folder == "doctor" || folder.starts_with(|first: char| first.is_ascii_digit())
+        ["tools/doctor", "tools/lens"].contains(&folder)
+            || folder.starts_with(|first: char| first.is_ascii_digit())
     };
     let mut packages = Vec::new();
     for folder in members.iter().filter_map(Value::as_str).filter(|folder| is_ours(folder)) {
