@@ -234,7 +234,13 @@ impl Tracer {
                 self.tasks.insert(pid, task);
             }
         }
-        self.executed = true;
+        if !self.executed {
+            // Until now it was this program, which may have made the user namespace that the run begins in.
+            self.executed = true;
+            if let Some(task) = self.tasks.get_mut(&pid) {
+                task.namespaces = Namespaces::of(pid);
+            }
+        }
         self.source.forget(pid);
         self.note_privileges(pid);
     }

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
             rows::every_place_of_the_table_is_in_the_book,
             rows::a_call_that_makes_no_container_is_shown_only_when_all_are_wanted,
             rows::json_and_table_are_of_the_same_run,
+            stages::what_lens_itself_has_made_is_not_new,
             stages::unshare_is_seen,
             stages::two_stages_are_compared_by_their_calls,
             runs::the_status_is_the_programs,

@@ -118,6 +118,14 @@ pub fn strace_sees_the_same_calls(lens: &Stage) {
     }
 }
 
+pub fn what_lens_itself_has_made_is_not_new(lens: &Stage) {
+    let seen = Seen::of(lens, &["--rootless"], stage(lens, "04-mount"), ["-c", "true"]);
+    assert_eq!(seen.output.code, 0, "{:?}", seen.output);
+    let clone = seen.named("clone").into_iter().find(|call| call.text.contains("NEWPID"));
+    let clone = clone.expect("a clone");
+    assert_eq!((clone.lane.as_str(), clone.new.join(" ")), ("host", "mnt uts pid".into()));
+}
+
 pub fn unshare_is_seen(lens: &Stage) {
     let unshare = need("unshare");
     let args: &[&str] = match lens.who {
