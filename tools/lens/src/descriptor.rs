@@ -3,6 +3,7 @@
 use std::fs;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -100,4 +101,18 @@ pub fn device_name(socket: &OwnedFd, index: u32) -> Option<String> {
     };
     let name: Vec<u8> = name.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
     String::from_utf8(name).ok()
+}
+
+/// Whether a socket belongs to another network namespace than the task that uses it: it belongs to the one that it was
+/// opened in. SIOCGSKNS of linux/sockios.h, Linux 4.9.
+pub fn is_of_another_network(socket: &OwnedFd, task: Pid) -> bool {
+    const SIOCGSKNS: libc::c_ulong = 0x894c;
+    // SAFETY: this request takes no argument, and returns a new descriptor or -1.
+    let opened = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS as _) };
+    let Ok(opened) = Errno::result(opened) else { return false };
+    // SAFETY: the kernel has returned it, and nobody else has it.
+    let opened = unsafe { OwnedFd::from_raw_fd(opened) };
+    let own = fs::metadata(format!("/proc/{task}/ns/net")).map(|own| own.ino());
+    let other = fs::metadata(format!("/proc/self/fd/{}", opened.as_raw_fd())).map(|own| own.ino());
+    matches!((own, other), (Ok(own), Ok(other)) if own != other)
 }

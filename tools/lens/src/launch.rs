@@ -66,6 +66,10 @@ pub fn start(program: &Program, filter: bool) -> Result<Launcher> {
         drop(release);
         bail!(refusal::of_ptrace(errno));
     }
+    if !filter {
+        // It goes on from call to call.
+        ptrace::interrupt(child).context("stop the program")?;
+    }
     stand_in_for(child).context("stand in for the program")?;
     Ok(Launcher { pid: child, release: Some(release), report: Some(report) })
 }

@@ -36,9 +36,10 @@ struct Pending {
     call: Option<usize>,
 }
 
-/// A child whose parent has said that it has made it.
+/// A child, as its parent was when it made it: that may be gone before the child begins.
 struct Born {
-    parent: Pid,
+    parent: usize,
+    namespaces: Namespaces,
     /// The call that has made it.
     call: Option<usize>,
 }
@@ -87,8 +88,12 @@ pub fn follow(launcher: Pid, all: bool, filter: bool, source: Source) -> Result<
         status: None,
     };
     tracer.add(launcher, None);
-    while !tracer.tasks.is_empty() {
-        let (pid, status) = wait().context("wait for the traced processes")?;
+    loop {
+        let (pid, status) = match wait() {
+            // All have ended, those included that were about to begin.
+            Err(Errno::ECHILD) => break,
+            result => result.context("wait for the traced processes")?,
+        };
         match tracer.handle(pid, status) {
             // Only SIGKILL ends a process that is stopped, and it does so at any time. wait(2) tells.
             Ok(()) | Err(Errno::ESRCH) => {}
@@ -171,8 +176,10 @@ impl Tracer {
 
     /// A task says that it has made a child.
     fn announce(&mut self, parent: Pid, child: Pid) -> nix::Result<()> {
-        let call = self.tasks.get(&parent).and_then(|task| task.pending.as_ref()?.call);
-        self.announced.insert(child, Born { parent, call });
+        let Some(task) = self.tasks.get(&parent) else { return Ok(()) };
+        let call = task.pending.as_ref().and_then(|pending| pending.call);
+        let namespaces = task.namespaces.clone();
+        self.announced.insert(child, Born { parent: task.process, namespaces, call });
         match self.waiting.iter().position(|waiting| *waiting == child) {
             Some(index) => {
                 self.waiting.swap_remove(index);
@@ -214,17 +221,15 @@ impl Tracer {
     /// Returns the parent and the lane of a new process, and says at the call that has made it what is new.
     fn birth(&mut self, born: Option<Born>, own: &Namespaces) -> (Option<usize>, String) {
         let Some(born) = born else { return (None, HOST.into()) };
-        let Some(parent) = self.tasks.get(&born.parent) else { return (None, HOST.into()) };
-        let new = own.new_since(&parent.namespaces);
+        let new = own.new_since(&born.namespaces);
         let call = born.call.map(|index| &mut self.recording.calls[index]);
         let asked = call.as_ref().is_some_and(|call| call.text.contains("NEW"));
-        let lane = &self.recording.processes[parent.process].lane;
+        let lane = &self.recording.processes[born.parent].lane;
         let lane = self.lanes.of_child(lane, &new, asked, own);
-        let parent = parent.process;
         if let Some(call) = call {
             call.new = new;
         }
-        (Some(parent), lane)
+        (Some(born.parent), lane)
     }
 
     /// A task executes a program. Its other threads are gone, and it has the id of the process now.
@@ -289,6 +294,10 @@ impl Tracer {
 
     fn enters(&mut self, pid: Pid, arch: u32, number: u64, args: [u64; 6]) -> nix::Result<()> {
         let Some(task) = self.tasks.get(&pid) else { return Ok(()) };
+        if !self.executed && number != libc::SYS_execve as u64 {
+            // It is still this program that makes the call.
+            return Ok(());
+        }
         if arch != NATIVE || number & u64::from(X32) != 0 {
             let name = process::name(pid).unwrap_or_default();
             self.note(format!("{name:?} makes 32-bit system calls, which are not shown"));
@@ -405,8 +414,10 @@ impl Tracer {
     fn ended(&mut self, pid: Pid, status: i32) {
         if pid == self.launcher {
             self.status = Some(status);
-            launch::launcher_is_gone(self.tasks.len() + self.waiting.len() - 1);
+            let begun = self.tasks.values().filter(|task| task.group != pid).count();
+            launch::launcher_is_gone(begun + self.waiting.len() + self.announced.len());
         }
+        self.announced.remove(&pid);
         let Some(task) = self.tasks.remove(&pid) else { return };
         if task.group != pid {
             return;
@@ -428,10 +439,22 @@ impl Tracer {
             man: "_exit(2)",
             chapter: Some("common.md#status"),
         });
-        // Children whose parent was killed before it could tell of them.
-        for child in std::mem::take(&mut self.waiting) {
-            let parent = Identity::of(child).map_or(child, |identity| identity.parent);
-            self.announced.insert(child, Born { parent, call: None });
+        self.begin_orphans(task.process, task.namespaces);
+    }
+
+    /// Lets children begin whose parent was killed before it could tell of them: by now they are not its any more.
+    fn begin_orphans(&mut self, parent: usize, namespaces: Namespaces) {
+        let is_orphan = |child: &Pid| {
+            let parent = Identity::of(*child).map(|identity| identity.parent);
+            parent.is_none_or(|parent| !self.tasks.contains_key(&parent))
+        };
+        let (orphans, waiting) = self.waiting.drain(..).partition(is_orphan);
+        self.waiting = waiting;
+        let orphans: Vec<Pid> = orphans;
+        for child in orphans {
+            let born = Born { parent, namespaces: namespaces.clone(), call: None };
+            self.announced.insert(child, born);
+            // Fails when it has been killed, too.
             let _ = self.begin(child);
         }
     }

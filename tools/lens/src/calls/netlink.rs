@@ -13,7 +13,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 
 use super::{Entry, Meaning, Shown};
-use crate::descriptor::{device_name, route_socket};
+use crate::descriptor::{device_name, is_of_another_network, route_socket};
 use crate::memory::Memory;
 use crate::text::quoted;
 
@@ -24,7 +24,7 @@ const LONGEST: u64 = 32 * 1024;
 pub fn sendto(entry: &Entry) -> Option<Shown> {
     let socket = route_socket(entry.process, entry.task, entry.int(0))?;
     let length = entry.args[2].min(LONGEST) as usize;
-    requests(&socket, &entry.memory().bytes(entry.args[1], length)?)
+    requests(entry, &socket, &entry.memory().bytes(entry.args[1], length)?)
 }
 
 /// netlink REQUEST, sent with sendmsg(2)
@@ -34,7 +34,7 @@ pub fn sendmsg(entry: &Entry) -> Option<Shown> {
     for (address, length) in pieces(entry.memory(), entry.args[1])? {
         request.extend(entry.memory().bytes(address, length.min(LONGEST) as usize)?);
     }
-    requests(&socket, &request)
+    requests(entry, &socket, &request)
 }
 
 /// The buffers of a struct msghdr: recvmsg(2).
@@ -97,7 +97,7 @@ fn messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<Route>> {
     messages
 }
 
-fn requests(socket: &OwnedFd, bytes: &[u8]) -> Option<Shown> {
+fn requests(entry: &Entry, socket: &OwnedFd, bytes: &[u8]) -> Option<Shown> {
     let messages = messages(bytes);
     // What a crate of this age can't read is still a request.
     if messages.is_empty() {
@@ -106,7 +106,12 @@ fn requests(socket: &OwnedFd, bytes: &[u8]) -> Option<Shown> {
     let lists = messages.iter().all(is_list);
     let shown: Vec<_> = messages.iter().map(|message| request(socket, message)).collect();
     let result = if lists { Meaning::List } else { Meaning::Request };
-    Some(Shown { result, ..format!("netlink {}", shown.join("; ")).into() }.placed(&messages))
+    let elsewhere = match is_of_another_network(socket, entry.task) {
+        true => " (in another network namespace)",
+        false => "",
+    };
+    let text = format!("netlink {}{elsewhere}", shown.join("; "));
+    Some(Shown { result, ..text.into() }.placed(&messages))
 }
 
 /// Whether a request only asks what is there.

@@ -208,13 +208,14 @@ pub fn network() {
     let request = set_up_loopback(1);
     call!(SYS_sendto, socket, request.as_ptr(), request.len(), 0, null(), 0); // netlink link set lo up
     call!(SYS_recvfrom, socket, answer.as_mut_ptr(), answer.len(), 0, null(), null());
+    call!(SYS_unshare, libc::CLONE_NEWNET); // unshare(CLONE_NEWNET) new: net
     // There is none with this index.
     let request = set_up_loopback(4711);
     let piece = libc::iovec { iov_base: request.as_ptr() as *mut _, iov_len: request.len() };
     // SAFETY: a msghdr of zeros is a valid one.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     (header.msg_iov, header.msg_iovlen) = (&raw const piece as *mut _, 1);
-    call!(SYS_sendmsg, socket, &raw const header, 0); // netlink link set 4711 up = ENODEV
+    call!(SYS_sendmsg, socket, &raw const header, 0); // netlink link set 4711 up (in another network namespace) = ENODEV
     let piece = libc::iovec { iov_base: answer.as_mut_ptr().cast(), iov_len: answer.len() };
     (header.msg_iov, header.msg_iovlen) = (&raw const piece as *mut _, 1);
     call!(SYS_recvmsg, socket, &raw mut header, 0);
