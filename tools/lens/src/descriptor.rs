@@ -16,6 +16,17 @@ pub fn path(task: Pid, descriptor: i32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{task}/fd/{descriptor}")).ok()
 }
 
+/// Whether a descriptor refers to a mount that is at no place: not yet, or not any more. proc_pid_fdinfo(5).
+pub fn is_detached(task: Pid, descriptor: i32) -> bool {
+    let read =
+        |file: String| fs::read_to_string(format!("/proc/{task}/{file}")).unwrap_or_default();
+    let info = read(format!("fdinfo/{descriptor}"));
+    let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).map(str::trim);
+    let all = read("mountinfo".into());
+    // Of those below another root the task sees nothing: only what has no path is meant here.
+    mount.is_some_and(|mount| !all.lines().any(|line| line.split(' ').next() == Some(mount)))
+}
+
 /// The file systems that a container is made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystem {

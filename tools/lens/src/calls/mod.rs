@@ -1,5 +1,7 @@
 //! The calls that make a container: one row a call.
 
+use std::path::Path;
+
 use nix::libc;
 use nix::unistd::Pid;
 
@@ -238,6 +240,10 @@ impl Entry {
 
     fn described(&self, number: i32) -> String {
         match descriptor::path(self.task, number) {
+            // The path of what is mounted nowhere begins at itself.
+            Some(path) if path == Path::new("/") && descriptor::is_detached(self.task, number) => {
+                format!("{number}=detached")
+            }
             Some(path) => format!("{number}={}", path.to_string_lossy().escape_default()),
             None => number.to_string(),
         }

@@ -61,11 +61,11 @@ pub fn mounts() {
     call!(SYS_fsconfig, context, 1, c"size".as_ptr(), c"1m".as_ptr(), 0); // fsconfig([N], FSCONFIG_SET_STRING, size, 1m)
     call!(SYS_fsconfig, context, 6, null(), null(), 0); // fsconfig([N], FSCONFIG_CMD_CREATE)
     let mount = call!(SYS_fsmount, context, 1, 2 | 4); // fsmount([N], FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID|NODEV) = [N]
-    call!(SYS_move_mount, mount, c"".as_ptr(), libc::AT_FDCWD, new, 4); // move_mount([N]=/, /tmp/new, MOVE_MOUNT_F_EMPTY_PATH)
+    call!(SYS_move_mount, mount, c"".as_ptr(), libc::AT_FDCWD, new, 4); // move_mount([N]=detached, /tmp/new, MOVE_MOUNT_F_EMPTY_PATH)
     call!(SYS_fspick, libc::AT_FDCWD, new, 1); // fspick(/tmp/new, FSPICK_CLOEXEC) = [N]
     let tree = call!(SYS_open_tree, libc::AT_FDCWD, new, 1 | libc::AT_RECURSIVE); // open_tree(/tmp/new, OPEN_TREE_CLONE|AT_RECURSIVE) = [N]
     let attributes: [u64; 4] = [1, 2, 0, 0];
-    call!(SYS_mount_setattr, tree, c"".as_ptr(), libc::AT_EMPTY_PATH, attributes.as_ptr(), 32); // mount_setattr([N]=/, AT_EMPTY_PATH, +MOUNT_ATTR_RDONLY, -MOUNT_ATTR_NOSUID)
+    call!(SYS_mount_setattr, tree, c"".as_ptr(), libc::AT_EMPTY_PATH, attributes.as_ptr(), 32); // mount_setattr([N]=detached, AT_EMPTY_PATH, +MOUNT_ATTR_RDONLY, -MOUNT_ATTR_NOSUID)
 }
 
 /// Changes of the root directory, and of the working directory around them.
