@@ -1,16 +1,18 @@
 //! An attempt: the system calls of a stage, in throw-away processes and namespaces.
 //!
-//! It is the stage with an empty root directory and no shell. The one difference in the calls is that what
+//! It is the stage, in its order, with an empty root directory and no shell. The one difference in the calls is that what
 //! the stage does to its host, which is a bridge in 06 and a mount in 03, is done in a namespace more.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
 use common::diagnosis::{self, diagnose};
 use common::host_facts::HostFacts;
+use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
 use common::reexec::{self, IdMap, Step};
 use common::rootfs;
 use netlink::Netlink;
@@ -19,7 +21,8 @@ use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
-use nix::unistd::{Pid, chdir, chroot, getgid, getpid, getuid, pivot_root, sethostname};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Pid, chdir, chroot, fchdir, getgid, getpid, getuid, pivot_root, sethostname};
 use serde::{Deserialize, Serialize};
 use stage_network::Cable;
 
@@ -213,26 +216,46 @@ fn mount_proc(target: &Path) -> Result<()> {
     mount(Some("proc"), target, Some("proc"), flags, NONE).context("mount /proc")
 }
 
-/// Makes an empty root directory in memory, and moves there.
+/// Makes an empty root directory in memory, mounts in it what the stage mounts, and moves there.
 fn change_root(rootfs: &Path, stage: u8) -> Result<()> {
     mount(Some("doctor"), rootfs, Some("tmpfs"), MsFlags::empty(), NONE)
         .context("mount a tmpfs")?;
-    for directory in ["proc", "dev"] {
-        fs::create_dir(rootfs.join(directory)).with_context(|| format!("mkdir {directory}"))?;
+    chdir(rootfs).context("enter a tmpfs")?;
+    for directory in ["proc", "dev", "temp"] {
+        fs::create_dir(directory).with_context(|| format!("make {directory}"))?;
     }
-    mount_proc(&rootfs.join("proc"))?;
-    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
-        let (host, device) = (Path::new("/dev").join(name), rootfs.join("dev").join(name));
-        File::create(&device).with_context(|| format!("make /dev/{name}"))?;
-        mount(Some(&host), &device, NONE, MsFlags::MS_BIND, NONE)
-            .with_context(|| format!("bind /dev/{name}"))?;
-    }
-    if stage >= 7 {
-        fs::create_dir(rootfs.join("dev/mqueue")).context("make /dev/mqueue")?;
-        mount(Some("mqueue"), &rootfs.join("dev/mqueue"), Some("mqueue"), MsFlags::MS_NOSUID, NONE)
-            .context("mount /dev/mqueue")?;
-    }
-    chdir(rootfs).context("enter the root directory")?;
+    let root = bind_current_directory().context("bind the root directory to itself")?;
+    fchdir(root).context("enter the root directory")?;
+    mount_proc(&MountPoint::open("proc")?.path())?;
+    let temp = MountPoint::open("temp")?;
+    mount(Some("godir"), &temp.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64m"))
+        .context("mount a tmpfs on /temp")?;
+    mount_dev(stage)?;
     pivot_root(".", ".").context("pivot_root to the root directory")?;
     umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")
+}
+
+fn mount_dev(stage: u8) -> Result<()> {
+    let options = [("mode", "0755"), ("size", "64k")];
+    let dev = mount_tmpfs("dev", &options, &MountPoint::open("dev")?);
+    let dev = dev.context("mount a tmpfs on /dev")?;
+    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+        let (host, device) = (Path::new("/dev").join(name), make_file(&dev, name)?);
+        mount(Some(&host), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
+            .with_context(|| format!("bind /dev/{name}"))?;
+    }
+    mount_in(&dev, "pts", "devpts", Some("newinstance,ptmxmode=666,mode=620"))?;
+    mount_in(&dev, "shm", "tmpfs", Some("mode=1777,size=64m"))?;
+    if stage >= 7 {
+        mount_in(&dev, "mqueue", "mqueue", NONE)?;
+    }
+    Ok(())
+}
+
+fn mount_in(dev: &OwnedFd, name: &str, kind: &str, options: Option<&str>) -> Result<()> {
+    mkdirat(dev, name, Mode::from_bits_truncate(0o755))
+        .with_context(|| format!("make /dev/{name}"))?;
+    let on = MountPoint::open_in(dev, name)?;
+    mount(Some(kind), &on.path(), Some(kind), MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, options)
+        .with_context(|| format!("mount /dev/{name}"))
 }
