@@ -424,7 +424,7 @@ fn who_may_not_make_a_cgroup_is_told_what_to_type(stage: &Stage) {
     let line = Output::of(&mut setpriv).refused(&[
         "make a cgroup",
         "Permission denied",
-        "cargo as-root -p cgroups",
+        conformance::with_sudo("cargo as-root -p cgroups"),
     ]);
     let scope = "systemd-run --user --scope -p Delegate=yes cargo run -p cgroups";
     assert_eq!(line.contains(scope), is_v2(), "{line}");

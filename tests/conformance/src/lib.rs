@@ -33,7 +33,7 @@ mod typist;
 pub use advice::{advised, follow};
 pub use beside::Beside;
 pub use harness::*;
-pub use needs::{has, need, skip, skipped};
+pub use needs::{has, need, skip, skipped, with_sudo};
 pub use stage::*;
 pub use testbed::host::{HOSTNAME, hostname};
 pub use testbed::{cgroup, eventually, gets, probe};

@@ -82,6 +82,11 @@ pub fn lacks(program: &str) -> String {
     format!("needs {program}: {}{package}", INSTALL[0])
 }
 
+/// Returns an advice that is given where there is sudo(8), and of which there is no word elsewhere.
+pub fn with_sudo(advice: &str) -> &str {
+    if has("sudo") { advice } else { "" }
+}
+
 /// Whether `program` is in `PATH`.
 pub fn has(program: &str) -> bool {
     find(program).is_some()

@@ -11,7 +11,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
 
 use crate::snapshot::Snapshot;
-use crate::{As, Output, Stage, Test, Traits, probe, tests};
+use crate::{As, Output, Stage, Test, Traits, probe, tests, with_sudo};
 
 /// Returns the tests for a stage of these traits.
 pub fn tests(traits: &Traits) -> Vec<Test> {
@@ -115,7 +115,7 @@ fn an_ordinary_user_is_told_what_to_type(stage: &Stage) {
     stage.sh("true").refused(&[
         "CLONE_NEWUTS",
         "EPERM",
-        &format!("cargo as-root -p {package}"),
+        with_sudo(&format!("cargo as-root -p {package}")),
         &format!("cargo rootless -p {package}"),
     ]);
     host.assert_unchanged();

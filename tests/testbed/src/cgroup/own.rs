@@ -1,6 +1,6 @@
 //! A cgroup around each test of a stage that makes cgroups. It plays the one that a login session is in.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -23,8 +23,12 @@ fn remove_tree(cgroup: &Path) -> io::Result<()> {
     tree(cgroup).iter().rev().try_for_each(fs::remove_dir)
 }
 
-/// What the names begin with; the process id of who made it follows.
-const PREFIX: &str = "containers-test-";
+/// What the names begin with: the process id of who made it follows, which means something in this PID namespace alone.
+/// Tests in another one may be at work on the same cgroups.
+fn prefix() -> Result<String> {
+    let namespace = fs::metadata("/proc/self/ns/pid").context("find the PID namespace")?;
+    Ok(format!("containers-test-{}-", namespace.ino()))
+}
 
 /// A script that starts a hundred jobs, in a shell of their own, since a shell that is refused a process
 /// ends. What that one says is in /temp/log.
@@ -62,8 +66,9 @@ impl Own {
             ours.with_context(|| format!("no hierarchy with the controller {controller}"))?;
         let is_v2_child = ours.join("cgroup.type").exists();
         let parent = if is_v2_child { ours.parent().context("no parent")? } else { &ours };
-        remove_abandoned(parent);
-        let own = Own::of(&parent.join(format!("{PREFIX}{}", getpid())), controller).create()?;
+        let prefix = prefix()?;
+        remove_abandoned(parent, &prefix);
+        let own = Own::of(&parent.join(format!("{prefix}{}", getpid())), controller).create()?;
         if own.must_hand_down() && !own.has_controller()? {
             own.remove()?;
             bail!("{} has no controller {controller} for its children", parent.display());
@@ -152,10 +157,10 @@ pub fn thaw(cgroup: &Path) {
 }
 
 /// Removes the cgroups of tests that were killed.
-fn remove_abandoned(parent: &Path) {
+fn remove_abandoned(parent: &Path, prefix: &str) {
     for cgroup in children(parent) {
         let name = cgroup.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let maker = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+        let maker = name.strip_prefix(prefix).and_then(|pid| pid.parse::<u32>().ok());
         if maker.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             // Another test may be at it.
             let _ = remove_tree(&cgroup);
