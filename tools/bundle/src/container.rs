@@ -124,12 +124,13 @@ impl Container {
     /// Returns what is mounted in it.
     ///
     /// A runtime makes its devices in the container's `/dev`. In stage 03, which mounts nothing there, they would be
-    /// left in the root directory, so that one has a tmpfs there, too.
+    /// left in the root directory, and the shell would have no terminal: that one has the tmpfs and the devpts, too.
     pub fn mounts(&self) -> impl Iterator<Item = &'static Mount> {
         let stage = self.stage;
-        MOUNTS.iter().filter(move |mount| {
-            stage >= mount.since || ["/proc", "/dev"].contains(&mount.destination)
-        })
+        let of_all = ["/proc", "/dev", "/dev/pts"];
+        MOUNTS
+            .iter()
+            .filter(move |mount| stage >= mount.since || of_all.contains(&mount.destination))
     }
 
     /// Returns its environment: TERM as the caller has it, and what all stages set.

@@ -23,11 +23,11 @@ pub fn pod(container: &Container) -> Result<String> {
     let (stage, terminal) = (container.stage, container.interactive);
     Ok(format!(
         "\
-# The container of {stage}, as a Pod. On a node that has the image (`cargo bundle --image`):
-#     kubectl apply -f pod.yaml && kubectl attach -it {NAME}
 apiVersion: v1
 kind: Pod
 metadata:
+  # The container of {stage}. On a node that has its image (`cargo bundle --image`):
+  #     kubectl apply -f pod.yaml && kubectl attach -it {NAME}
   name: {NAME}
 spec:
   # 02: a UTS namespace. The kubelet has the hostname set in it.
@@ -52,7 +52,8 @@ spec:
     image: {image}
     imagePullPolicy: Never
     command: {shell}
-    env: {environment}
+    env:
+{environment}
     stdin: true
     tty: {terminal}
     # /proc and /dev are there without a word. So is more than a stage has: /sys, and covers over
@@ -66,6 +67,7 @@ spec:
   - name: temp
     emptyDir:
       medium: Memory
+      sizeLimit: 64Mi
 "
     ))
 }
@@ -114,9 +116,9 @@ fn limit(container: &Container) -> String {
 fn environment() -> Result<String> {
     let mut entries = Vec::new();
     for (name, value) in ENVIRONMENT.iter().filter_map(|entry| entry.split_once('=')) {
-        entries.push(format!("{{name: {}, value: {}}}", quoted(name)?, quoted(value)?));
+        entries.push(format!("    - name: {}\n      value: {}", quoted(name)?, quoted(value)?));
     }
-    Ok(format!("[{}]", entries.join(", ")))
+    Ok(entries.join("\n"))
 }
 
 fn list(words: &[String]) -> Result<String> {

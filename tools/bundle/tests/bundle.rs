@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         runtimes::runc_gives_an_ordinary_user_the_container_of_every_stage_that_does,
         runtimes::a_bundle_of_an_ordinary_user_that_root_runs_has_the_ids_of_that_user,
         runtimes::the_options_of_a_stage_reach_the_shell,
+        runtimes::a_bundle_without_a_command_is_for_somebody_at_a_terminal,
         written::skopeo_takes_the_image_for_one,
     ], &[As::Root, As::User] => [
         written::twice_the_same_command_gives_the_same_bytes,

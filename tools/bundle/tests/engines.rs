@@ -17,7 +17,8 @@ mod facts;
 mod table;
 
 fn main() -> ExitCode {
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
+        ("docker prints what the readme says", docker_prints_what_the_readme_says),
         ("podman runs the image as the table says", podman_runs_the_image),
         ("docker runs the image as the table says", docker_runs_the_image),
         ("containerd runs the bundle as the table says", containerd_runs_the_bundle),
@@ -120,6 +121,26 @@ fn podman_runs_the_image(engines: &Engines) {
 fn docker_runs_the_image(engines: &Engines) {
     check("Docker", &mut engines.load("docker", SCRIPT));
     assert_eq!(Output::of(&mut engines.load("docker", LESSON)).ok(), LEARNT);
+}
+
+fn docker_prints_what_the_readme_says(engines: &Engines) {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
+    let readme = readme.expect("there is a README");
+    let mut blocks = readme.split("```console\n").skip(1).filter_map(|rest| rest.split_once("```"));
+    let (block, _) = blocks.find(|(block, _)| block.contains("docker load")).expect("a block");
+    for step in block.split("$ ").filter(|step| !step.is_empty()) {
+        let (command, expected) = step.split_once('\n').expect("a command");
+        let bundle = format!("{} --rootfs root", env!("CARGO_BIN_EXE_bundle"));
+        let command = command.replace("cargo bundle", &bundle);
+        let mut sh = Command::new("sh");
+        let output = Output::of(sh.args(["-c", &command]).current_dir(&engines.directory));
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (0, expected),
+            "{command}: {}",
+            output.stderr
+        );
+    }
 }
 
 fn containerd_runs_the_bundle(engines: &Engines) {

@@ -14,13 +14,13 @@ pub struct Package {
     pub program: String,
 }
 
-/// Returns the packages that the book runs: the stages, the doctor and lens.
+/// Returns the packages that the book runs: the stages, the doctor, lens and the bundle.
 pub fn packages(workspace: &Path) -> Result<Vec<Package>> {
     let manifest = read(&workspace.join("Cargo.toml"))?;
     let members = manifest.get("workspace").and_then(|table| table.get("members"));
     let members = members.and_then(Value::as_array).context("no members")?;
     let is_ours = |folder: &str| {
-        ["tools/doctor", "tools/lens"].contains(&folder)
+        ["tools/doctor", "tools/lens", "tools/bundle"].contains(&folder)
             || folder.starts_with(|first: char| first.is_ascii_digit())
     };
     let mut packages = Vec::new();

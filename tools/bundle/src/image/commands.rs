@@ -32,7 +32,7 @@ fn run(container: &Container, engine: &str) -> Vec<String> {
     option("--hostname", &container.hostname);
     if stage >= Stage::MOUNT {
         // Their default is noexec; 04 mounts without.
-        option("--tmpfs", "/temp:exec,suid,dev");
+        option("--tmpfs", "/temp:exec,suid,dev,size=64m");
     }
     if stage >= Stage::USER && engine == "podman" {
         // Docker maps ids for all containers of an engine, or for none: dockerd --userns-remap.

@@ -1,11 +1,14 @@
 //! The bundle of every stage, run by crun and runc.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::iter;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use conformance::snapshot::Snapshot;
+use conformance::terminal::Terminal;
 use conformance::{Output, Stage, cgroup, need};
 use nix::mount::{MntFlags, umount2};
 use testbed::host::ORDINARY;
@@ -57,6 +60,23 @@ pub fn the_options_of_a_stage_reach_the_shell(stage: &Stage) {
         let said = output.ok();
         let lines: Vec<_> = said.lines().map(str::trim).collect();
         assert_eq!(lines[..2], ["Other.Name_1", "a b c vt100"], "{runtime}");
+    }
+}
+
+pub fn a_bundle_without_a_command_is_for_somebody_at_a_terminal(stage: &Stage) {
+    uncover_cgroups();
+    for (runtime, number) in [("crun", "08"), ("runc", "08"), ("crun", "03"), ("runc", "03")] {
+        let bundle = format!("/tmp/terminal-{runtime}-{number}");
+        let written = Output::of(stage.command().args([&bundle, "--stage", number]));
+        assert_eq!(written.code, 0, "{written:#?}");
+        let command = run(runtime, &bundle, Who::Root);
+        let words: Vec<_> = iter::once(command.get_program()).chain(command.get_args()).collect();
+        let words = words.join(OsStr::new(" "));
+        let mut terminal = Terminal::run(stage, words.to_str().expect("text"));
+        terminal.ask("tty; echo the end", "/dev/pts/0");
+        terminal.ask("hostname", "nshost");
+        terminal.enter("exit");
+        terminal.wait();
     }
 }
 
