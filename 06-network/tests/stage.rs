@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use conformance::reach::OWN_ADDRESS;
@@ -10,7 +12,8 @@ use conformance::snapshot::Snapshot;
 use conformance::{
     As, Container, Output, Stage, Traits, eventually, need, probe, queues, reach, tests,
 };
-use nix::sys::signal::Signal;
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getegid, geteuid, getpid};
 
 const TRAITS: Traits = Traits {
@@ -56,6 +59,8 @@ fn main() -> ExitCode {
             an_address_that_is_taken_is_refused,
             root_without_the_right_to_make_a_bridge_is_told_what_to_do,
             a_helper_lays_the_cable_instead,
+            a_helper_that_hangs_ends_with_the_start,
+            a_wait_for_a_turn_says_for_whom_and_can_be_ended,
             a_helper_that_fails_is_named_with_its_status,
             a_helper_that_does_not_exist_is_named,
             masquerading_lets_a_container_reach_the_internet,
@@ -273,7 +278,7 @@ fn a_route_to_nowhere_in_the_network_is_refused(stage: &Stage) {
 
 fn a_container_is_no_router_for_its_host(stage: &Stage) {
     let sysctl = "/proc/sys/net/ipv6/conf/brg0/accept_ra";
-    if !std::path::Path::new("/proc/sys/net/ipv6").exists() {
+    if !Path::new("/proc/sys/net/ipv6").exists() {
         conformance::skip("needs IPv6");
     }
     let container = stage.start(WAIT);
@@ -311,6 +316,8 @@ fn a_device_that_is_no_bridge_is_not_ours(stage: &Stage) {
 fn a_lock_of_an_ordinary_user_does_not_keep_root_waiting(stage: &Stage) {
     need("setpriv");
     need("flock");
+    mount(Some("run"), Path::new("/run"), Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
+        .unwrap();
     let user = ["--reuid", "4711", "--regid", "4711", "--clear-groups"];
     let hold = ["flock", "--exclusive", "/proc/self/ns/net", "sh", "-c", WAIT];
     let holder = Container::start(Command::new("setpriv").args(user).args(hold));
@@ -381,6 +388,52 @@ fn a_helper_of_an_ordinary_user_finds_the_loopback_set_up(stage: &Stage) {
     reach::install(stage);
     let script = format!("{} && {OWN_ADDRESS}", reach("127.0.0.1"));
     assert_eq!(stage.run(["--netsetgo", "/tmp/helper", "-c", &script]).ok(), "");
+}
+
+fn a_helper_that_hangs_ends_with_the_start(stage: &Stage) {
+    write_helper("/tmp/helper", "#!/bin/sh\necho ready; exec sleep 1000\n");
+    // The first start makes the root directory.
+    stage.run(["--netsetgo", "/bin/true", "-c", "true"]).ok();
+    let host = Snapshot::take();
+    let processes = probe::processes();
+    let start = || {
+        let mut command = stage.command();
+        command.args(["--netsetgo", "/tmp/helper", "-c", "true"]).stdout(Stdio::piped());
+        Container::start(&mut command)
+    };
+    for (signal, status) in [(Signal::SIGTERM, 1), (Signal::SIGHUP, 1), (Signal::SIGKILL, 137)] {
+        let container = start();
+        container.signal(signal);
+        assert_eq!(container.wait(), status, "{signal}");
+        eventually("the helper has ended", || probe::processes() == processes);
+    }
+    host.assert_unchanged();
+}
+
+fn a_wait_for_a_turn_says_for_whom_and_can_be_ended(stage: &Stage) {
+    need("flock");
+    let run = Path::new("/run");
+    let data = Some("mode=755");
+    mount(Some("run"), run, Some("tmpfs"), MsFlags::empty(), data).unwrap();
+    stage.sh("true").ok();
+    assert_eq!(fs::read_dir(run).unwrap().count(), 0, "no lock is left");
+    let namespace = fs::metadata("/proc/self/ns/net").unwrap().ino();
+    let lock = format!("/run/brg0-{namespace}.lock");
+    let hold = ["--close", "--exclusive", &lock, "sh", "-c", WAIT];
+    let holder = Container::start(Command::new("flock").args(hold));
+    let mut launcher = stage.command();
+    launcher.args(["-c", "true"]).stderr(Stdio::piped());
+    let mut launcher = launcher.spawn().unwrap();
+    let mut lines = BufReader::new(launcher.stderr.take().unwrap()).lines();
+    let said = lines.next().unwrap().unwrap();
+    assert!(said.contains(&lock) && said.contains("(flock)"), "{said}");
+    kill(Pid::from_raw(launcher.id() as i32), Signal::SIGTERM).unwrap();
+    assert_eq!(launcher.wait().unwrap().code(), Some(1));
+    assert!(lines.next().unwrap().unwrap().contains("a signal has ended the wait"));
+    drop(holder);
+    // The lock's file can be there already, and nobody has it.
+    stage.sh("true").ok();
+    assert_eq!(fs::read_dir(run).unwrap().count(), 0);
 }
 
 fn a_helper_that_fails_is_named_with_its_status(stage: &Stage) {
@@ -455,6 +508,6 @@ fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_ot
     let dropped = stage.sh(&reach_first);
     assert_ne!(dropped.code, 0);
     conformance::follow(&conformance::advised(&dropped.stderr)[0]);
-    assert_eq!(stage.sh(&reach_first).ok(), "");
+    assert_eq!(stage.sh(&reach("10.10.10.2")).ok(), "");
     drop(first);
 }

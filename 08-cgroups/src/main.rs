@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 use cgroups_rs::fs::MaxValue;
 use clap::Parser;
 use common::check::{check, init_logging, warn};
-use common::forwarding;
 use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
 use common::reexec::{self, Command, IdMap};
 use common::rootfs;
+use common::{forwarding, helper};
 use netlink::Netlink;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
@@ -110,8 +110,8 @@ fn connect(args: &Args, container: Pid) -> Result<Option<Cable>> {
         }
         return network::connect(container, &inside, args.address).map(Some);
     };
-    let status = process::Command::new(helper).args(["-pid", &container.to_string()]).status();
-    let status = status.with_context(|| format!("run {}", helper.display()))?;
+    let pid = container.to_string();
+    let status = helper::run(process::Command::new(helper).args(["-pid", &pid]))?;
     ensure!(status.success(), "{} -pid {container} has failed: {status}", helper.display());
     Ok(None)
 }

@@ -5,6 +5,7 @@
 //! - [`diagnosis`] is the table of what can be in the way, and of what helps; [`host_facts`] is what it looks at.
 //! - [`directories`] removes directories in directories.
 //! - [`forwarding`] says whether a host lets packets pass between containers.
+//! - [`helper`] runs a program of others that helps with a start.
 //! - [`lock`] is for what only one process at a time may do.
 //! - [`mounts`] opens mount points, and mounts on what was opened.
 //! - [`quote`] shows names and paths that others have chosen.
@@ -26,6 +27,8 @@ pub mod diagnosis;
 pub mod directories;
 #[cfg(target_os = "linux")]
 pub mod forwarding;
+#[cfg(target_os = "linux")]
+pub mod helper;
 #[cfg(target_os = "linux")]
 pub mod host_facts;
 #[cfg(target_os = "linux")]

@@ -24,6 +24,8 @@ pub(super) struct Child<'a> {
     /// What makes the program one of ours, in its second life.
     pub(super) mark: Option<RawFd>,
     pub(super) role: Role<'a>,
+    /// Whether it is in namespaces of its own, and so the first process of a container.
+    pub(super) is_container: bool,
     /// Where the parent's word comes from.
     pub(super) hold: &'a OwnedFd,
     /// The end that the parent writes it to.
@@ -67,6 +69,9 @@ impl Child<'_> {
         // The copy of the end that the parent writes to; while it is open there is no end of file below.
         let _ = close(self.release);
         let Some(word) = self.word() else { return Ok(127) };
+        if self.is_container {
+            leave_session_keyring().map_err(failed(Call::Keyring))?;
+        }
         if let Some(directory) = self.current_dir {
             chdir(directory.as_c_str()).map_err(failed(Call::Chdir))?;
         }
@@ -154,4 +159,18 @@ fn close_all_on_exec() -> nix::Result<()> {
         libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     })
     .map(drop)
+}
+
+/// Leaves the caller's session keyring for a new one: session-keyring(7). There may be keys of the caller in it, and no
+/// namespace hides them.
+fn leave_session_keyring() -> nix::Result<()> {
+    // SAFETY: a null pointer stands for a keyring without a name: keyctl_join_session_keyring(3).
+    let joined = Errno::result(unsafe {
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<u8>())
+    });
+    match joined {
+        // A kernel, or a filter of system calls, that has none for anybody.
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(()),
+        joined => joined.map(drop),
+    }
 }

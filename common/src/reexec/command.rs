@@ -196,6 +196,7 @@ impl Command {
                 None if is_job => Role::Job,
                 None => Role::Member,
             },
+            is_container: !self.flags.is_empty(),
             hold: &hold,
             release: release.as_raw_fd(),
             report: &mark::leave_number(report)?,

@@ -50,6 +50,8 @@ pub enum Call {
     Signals,
     /// prctl(2) with PR_SET_PDEATHSIG
     ParentDeathSignal,
+    /// keyctl(2) with KEYCTL_JOIN_SESSION_KEYRING
+    Keyring,
     /// setsid(2) and TIOCSCTTY, or setpgid(2) and tcsetpgrp(3)
     Session,
     /// fork(2)
@@ -77,6 +79,7 @@ impl Call {
         let calls = [
             Call::Signals,
             Call::ParentDeathSignal,
+            Call::Keyring,
             Call::Session,
             Call::Fork,
             Call::Chdir,

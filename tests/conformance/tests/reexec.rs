@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use common::reexec::{Command, IdMap, Running};
 use conformance::{As, Stage, eventually, probe, tests};
 use nix::errno::Errno;
+use nix::libc;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getegid, geteuid, getpid, getsid};
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         a_variable_is_set_once,
         a_status_of_a_signal_is_128_and_its_number,
         a_program_can_stay_in_the_session_of_its_caller,
+        a_key_of_the_callers_session_is_not_there_in_new_namespaces,
     ]];
     conformance::library(tests)
 }
@@ -199,4 +201,33 @@ fn a_program_can_stay_in_the_session_of_its_caller(_: &Stage) {
     assert_eq!(session(program(&running)), running.pid());
     kill(running.pid(), Signal::SIGKILL).unwrap();
     running.wait().unwrap();
+}
+
+/// Whether the keys that a program can see, if it is started so, have one of the caller's session among them.
+fn sees_key(command: Command) -> bool {
+    let said = "/tmp/keys";
+    command.args(["-c", &format!("cat /proc/keys >{said}")]).run().unwrap();
+    fs::read_to_string(said).unwrap().contains("reexec-probe")
+}
+
+fn a_key_of_the_callers_session_is_not_there_in_new_namespaces(_: &Stage) {
+    const SESSION_KEYRING: libc::c_int = -3;
+    const ONLY_WHO_POSSESSES_IT: libc::c_uint = 0x3f00_0000;
+    // SAFETY: the pointers are null, or to C strings that live as long as the program.
+    let made = unsafe {
+        let join = libc::KEYCTL_JOIN_SESSION_KEYRING;
+        libc::syscall(libc::SYS_keyctl, join, std::ptr::null::<u8>());
+        let (kind, name) = (c"user".as_ptr(), c"reexec-probe".as_ptr());
+        let key = libc::syscall(libc::SYS_add_key, kind, name, name, 4, SESSION_KEYRING);
+        let set = libc::KEYCTL_SETPERM;
+        key >= 0 && libc::syscall(libc::SYS_keyctl, set, key, ONLY_WHO_POSSESSES_IT) == 0
+    };
+    if !made || fs::read("/proc/keys").is_err() {
+        conformance::skip("needs a kernel with keys: keyrings(7)");
+    }
+    let shell = Command::new("/bin/sh");
+    assert!(sees_key(shell.clone()), "a program in the caller's namespaces has the caller's keys");
+    let new = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS;
+    let shell = shell.uid_mappings(&one_id(0, geteuid().as_raw()));
+    assert!(!sees_key(shell.cloneflag(new)));
 }

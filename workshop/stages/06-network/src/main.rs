@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 // "Interaction of user namespaces and other types of namespaces".
 // TODO 5: connect the container while it waits, between create and start. A Netlink socket in its network
 // namespace (Netlink::open_in) sets its loopback up (network::set_up). Then network::connect lays the cable, or
-// `HELPER -pid PID` does; a helper that fails ends the start, with its name and its exit status. The cable is
+// `HELPER -pid PID` does (common::helper::run); one that fails ends the start, with its name and its exit status. The cable is
 // removed when its value is dropped, so keep that until the container has ended. Root is warned of what
 // common::forwarding finds (check::warn). Read book/src/common.md#created.
 /// Starts [`ns_init`] in its new namespaces.

@@ -9,7 +9,7 @@ use std::process::{self, ExitCode};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::check::{check, init_logging, warn};
-use common::forwarding;
+use common::{forwarding, helper};
 use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
 use common::reexec::{self, Command, IdMap};
 use common::rootfs;
@@ -101,8 +101,8 @@ fn connect(args: &Args, container: Pid) -> Result<Option<Cable>> {
         }
         return network::connect(container, &inside, args.address).map(Some);
     };
-    let status = process::Command::new(helper).args(["-pid", &container.to_string()]).status();
-    let status = status.with_context(|| format!("run {}", helper.display()))?;
+    let pid = container.to_string();
+    let status = helper::run(process::Command::new(helper).args(["-pid", &pid]))?;
     ensure!(status.success(), "{} -pid {container} has failed: {status}", helper.display());
     Ok(None)
 }

@@ -1,0 +1,57 @@
+//! Programs of others, which help with a start.
+
+use std::io;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+
+use crate::quote::shown;
+use crate::signals;
+
+/// Milliseconds after which a wait looks for signals.
+const PAUSE: u16 = 50;
+
+/// Runs a program to its end, and returns its exit status. It ends with this process, and when this process gets a
+/// signal that ends a container, such as SIGTERM.
+///
+/// # Errors
+///
+/// execve(2); such a signal has come.
+pub fn run(command: &mut Command) -> Result<ExitStatus> {
+    let name = shown(command.get_program());
+    let signals = signals::count();
+    // SAFETY: prctl(2) is async-signal-safe.
+    unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+    let mut child = command.spawn().with_context(|| format!("run {name}"))?;
+    let process = pidfd(child.id()).with_context(|| format!("wait for {name}"))?;
+    let mut end = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut end, PollTimeout::from(PAUSE)) {
+            Ok(0) | Err(Errno::EINTR) if signals::count() != signals => {
+                // Fails only if it has just ended.
+                let _ = child.kill();
+                let _ = child.wait();
+                bail!("a signal has ended the wait for {name}");
+            }
+            Ok(0) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).with_context(|| format!("wait for {name}")),
+            Ok(_) => return child.wait().with_context(|| format!("wait for {name}")),
+        }
+    }
+}
+
+/// Returns a descriptor that can be read from when a process has ended: pidfd_open(2), Linux 5.3.
+fn pidfd(process: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes no pointers, and the number that it returns is nobody else's.
+    Ok(unsafe {
+        let opened = Errno::result(libc::syscall(libc::SYS_pidfd_open, process, 0))?;
+        OwnedFd::from_raw_fd(opened as RawFd)
+    })
+}
