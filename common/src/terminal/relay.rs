@@ -140,7 +140,7 @@ impl Relay {
     }
 
     fn take_messages(&mut self) {
-        let mut message = [0];
+        let mut message = [0_u8];
         let descriptor = self.messages.as_raw_fd();
         loop {
             // SAFETY: recv(2) writes at most one byte, to an array of that size.
