@@ -1,11 +1,12 @@
 //! The log, and the one place where an error ends a program.
 
 use std::env;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
-use log::LevelFilter;
+use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use crate::diagnosis::diagnose;
@@ -16,7 +17,24 @@ use crate::quote::escaped;
 /// `error`, `warn`, `info`, `debug`, `trace`).
 pub fn init_logging() {
     let logger = SimpleLogger::new().with_level(LevelFilter::Warn).env();
-    logger.init().expect("only main sets a logger");
+    log::set_max_level(logger.max_level());
+    log::set_boxed_logger(Box::new(Lossy(logger))).expect("only main sets a logger");
+}
+
+/// A log that loses what can't be written, on a full disk or into a pipe that nobody reads. The one in it panics then,
+/// and what was still to be cleaned up would stay.
+struct Lossy(SimpleLogger);
+
+impl Log for Lossy {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| self.0.log(record)));
+    }
+
+    fn flush(&self) {}
 }
 
 /// Turns the result of a program into its exit status: an error is logged, in one line that ends with

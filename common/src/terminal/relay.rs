@@ -148,7 +148,7 @@ impl Relay {
                 libc::recv(descriptor, message.as_mut_ptr().cast(), 1, libc::MSG_DONTWAIT)
             });
             match received {
-                Ok(1) => self.stop(message[0].into()),
+                Ok(1) => self.stop(libc::c_int::from(message[0])),
                 _ => return,
             }
         }

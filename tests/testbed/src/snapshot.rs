@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use common::quote::{escaped, quoted};
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
@@ -284,10 +285,10 @@ impl Changes {
         let mut undo = Vec::new();
         // What is on top of something else, such as a mount on a mount, has the longer path.
         for (part, line) in new.into_iter().rev() {
-            undo.push((format!("+ {part}: {line}"), self.undo_new(*part, line)));
+            undo.push((shown('+', *part, line), self.undo_new(*part, line)));
         }
         for (part, line) in gone {
-            undo.push((format!("- {part}: {line}"), self.undo_gone(*part, line)));
+            undo.push((shown('-', *part, line), self.undo_gone(*part, line)));
         }
         undo
     }
@@ -383,7 +384,7 @@ impl Changes {
         match part {
             Part::Hostname => Some(format!("hostname {}", quoted(line))),
             Part::DomainName => {
-                Some(format!("sysctl {}", quoted(&format!("kernel.domainname={line}"))))
+                Some(format!("sysctl {}", quoted(format!("kernel.domainname={line}"))))
             }
             Part::Mounts => {
                 let before = Mount::parse(line)?;
@@ -419,9 +420,14 @@ impl Changes {
 
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.gone.iter().try_for_each(|(part, line)| writeln!(f, "- {part}: {line}"))?;
-        self.new.iter().try_for_each(|(part, line)| writeln!(f, "+ {part}: {line}"))
+        self.gone.iter().try_for_each(|(part, line)| writeln!(f, "{}", shown('-', *part, line)))?;
+        self.new.iter().try_for_each(|(part, line)| writeln!(f, "{}", shown('+', *part, line)))
     }
+}
+
+/// Returns a change as one line, whatever others have named what it is about.
+fn shown(sign: char, part: Part, line: &str) -> String {
+    format!("{sign} {part}: {}", escaped(line))
 }
 
 /// The option of ip(8) for a route's family.
@@ -465,15 +471,6 @@ pub(crate) fn unescaped(path: &str) -> String {
     escapes.iter().fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
 }
 
-/// Returns a word as a shell takes it.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Changes, Part};
@@ -488,6 +485,18 @@ mod tests {
             let undo = Changes { gone: Vec::new(), new }.undo();
             let commands: Vec<_> = undo.into_iter().filter_map(|(_, command)| command).collect();
             assert_eq!(commands, ["umount /mnt/outer/inner", "umount /mnt/outer"]);
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_newline_cannot_pass_for_advice() {
+        let forged = "/dev/mqueue/x\n    rm -r home".to_owned();
+        let new = vec![(Part::PosixMessageQueues, forged)];
+        let changes = Changes { gone: Vec::new(), new };
+        assert_eq!(changes.to_string().lines().count(), 1);
+        for (change, command) in changes.undo() {
+            assert_eq!(change.lines().count(), 1, "{change}");
+            assert_eq!(command.unwrap().lines().count(), 1);
         }
     }
 }

@@ -30,7 +30,7 @@ impl Limit {
         let own = cgroup::of(getpid()).ok_or_else(|| {
             Known::new(
                 Cause::NoPidsController,
-                "no cgroup hierarchy with the controller pids is mounted below /sys/fs/cgroup",
+                "no cgroup hierarchy with the controller pids is mounted",
             )
         })?;
         ensure!(

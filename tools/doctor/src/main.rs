@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,11 +11,13 @@ use clap::{Parser, Subcommand};
 use common::check::{check, init_logging};
 use common::{reexec, rootfs};
 use nix::unistd::{geteuid, getpid};
+use output::say;
 use testbed::cgroup;
 use testbed::snapshot::Snapshot;
 
 mod attempt;
 mod limit;
+mod output;
 mod report;
 
 /// What the command line can say.
@@ -56,7 +59,8 @@ enum Command {
 fn main() -> ExitCode {
     init_logging();
     let args = Args::parse();
-    check(reexec::dispatch(&args, &[(attempt::INSIDE, inside)], start))
+    let result = reexec::dispatch(&args, &[(attempt::INSIDE, inside)], start);
+    check(result.and_then(|status| output::finish().map(|()| status)))
 }
 
 fn start(args: &Args) -> Result<ExitCode> {
@@ -69,7 +73,8 @@ fn start(args: &Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Apparmor) => {
-            print!("{}", apparmor_profile(&env::current_exe().context("find this program")?));
+            let this = env::current_exe().context("find this program")?;
+            say!("{}", apparmor_profile(&this).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Attempt { stage }) => Ok(attempt::run(*stage)),
@@ -88,7 +93,8 @@ fn take_snapshot(file: &Path) -> Result<ExitCode> {
     let text = serde_json::to_string_pretty(&snapshot).context("write JSON")?;
     fs::write(file, text + "\n").with_context(|| format!("write {}", file.display()))?;
     for part in snapshot.unreadable() {
-        anstream::eprintln!("not readable, and so not compared: {part}s");
+        // Where that cannot be written, it is lost.
+        let _ = writeln!(anstream::stderr(), "not readable, and so not compared: {part}s");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -99,18 +105,18 @@ fn compare(file: &Path) -> Result<ExitCode> {
         .with_context(|| format!("{} is no snapshot of ours", file.display()))?;
     let changes = before.changes();
     if changes.is_empty() {
-        println!("Nothing has changed.");
+        say!("Nothing has changed.");
         return Ok(ExitCode::SUCCESS);
     }
     let sudo = if geteuid().is_root() { "" } else { "sudo " };
     let (undone, others): (Vec<_>, Vec<_>) =
         changes.undo().into_iter().partition(|(_, command)| command.is_some());
     for (change, command) in undone {
-        println!("{change}\n    {sudo}{}", command.unwrap_or_default());
+        say!("{change}\n    {sudo}{}", command.unwrap_or_default());
     }
     if !others.is_empty() {
-        println!("\nThese go with the ones above, or no command undoes them:");
-        others.iter().for_each(|(change, _)| println!("{change}"));
+        say!("\nThese go with the ones above, or no command undoes them:");
+        others.iter().for_each(|(change, _)| say!("{change}"));
     }
     Ok(ExitCode::FAILURE)
 }

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use anstream::println;
 use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
 use common::diagnosis::{Cause, Known, PAGE};
@@ -20,6 +19,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use crate::attempt::{Diagnosis, Trouble};
+use crate::output::say;
 
 /// A stage, as its folder and its package are named.
 pub struct Stage {
@@ -252,7 +252,7 @@ fn print_machine() {
     let mut words = vec![format!("Linux {release}"), machine.into_owned(), cgroups.into(), who];
     words.extend(facts.engine.map(|engine| format!("in a container of {engine:?}")));
     words.extend(facts.wsl.map(|version| format!("WSL {version}")));
-    println!("{}\n", words.join(", "));
+    say!("{}\n", words.join(", "));
 }
 
 /// Prints one line for a stage.
@@ -271,14 +271,14 @@ fn print_row(
                 .filter(|_| stage.number >= 6)
                 .map(|trouble| format!("  (but see {})", causes.number(trouble, stage)));
             let (ways, but) = (ways.join(", or "), but.unwrap_or_default());
-            println!("{folder:<16} {GOOD}ready{GOOD:#}  {CODE}{ways}{CODE:#}{but}");
+            say!("{folder:<16} {GOOD}ready{GOOD:#}  {CODE}{ways}{CODE:#}{but}");
         }
         Verdict::AsRoot(way) => {
             let trouble = findings.worth_telling();
             let see = trouble.map(|trouble| format!("  (why: {})", causes.number(trouble, stage)));
             let label = if root == Root::Sudo { "sudo " } else { "root " };
             let see = see.unwrap_or_default();
-            println!("{folder:<16} {FAIR}{label}{FAIR:#}  {CODE}{way}{CODE:#}{see}");
+            say!("{folder:<16} {FAIR}{label}{FAIR:#}  {CODE}{way}{CODE:#}{see}");
         }
         Verdict::Not => {
             let trouble = findings.worth_telling();
@@ -286,7 +286,7 @@ fn print_row(
                 let title = trouble.diagnosis.as_ref().map_or("unknown", |known| &known.title);
                 format!("{title} ({})", causes.number(trouble, stage))
             });
-            println!("{folder:<16} {BAD}no   {BAD:#}  {}", why.unwrap_or_default());
+            say!("{folder:<16} {BAD}no   {BAD:#}  {}", why.unwrap_or_default());
         }
     }
 }
@@ -301,7 +301,7 @@ fn print_root_directory() {
             ", which the first start makes of your own programs (there is no busybox)"
         }
     };
-    println!("\nRoot directory: {}{made}", directory.display());
+    say!("\nRoot directory: {}{made}", directory.display());
 }
 
 /// What is in the way, each cause once.
@@ -329,7 +329,7 @@ impl Causes {
             let title = trouble.diagnosis.as_ref().map_or("Unknown", |known| &known.title);
             let numbers: Vec<_> = stages.iter().map(|stage| format!("{stage:02}")).collect();
             let numbers = numbers.join(", ");
-            println!("\n{HEADING}{}. {title}{HEADING:#} (stage {numbers})", index + 1);
+            say!("\n{HEADING}{}. {title}{HEADING:#} (stage {numbers})", index + 1);
             print_wrapped("   ", "   ", &trouble.error);
             if let Some(diagnosis) = &trouble.diagnosis {
                 print_diagnosis(diagnosis);
@@ -343,10 +343,10 @@ fn print_diagnosis(diagnosis: &Diagnosis) {
     print_wrapped("   ", "   ", &format!("{}{stop}", diagnosis.explanation));
     for remedy in &diagnosis.remedies {
         // Not wrapped: it is to be copied.
-        println!("\n       {CODE}{}{CODE:#}", remedy.command);
+        say!("\n       {CODE}{}{CODE:#}", remedy.command);
         print_wrapped("       gives up: ", "         ", &remedy.gives_up);
     }
-    println!("\n   More: {PAGE}#{}", diagnosis.id);
+    say!("\n   More: {PAGE}#{}", diagnosis.id);
 }
 
 /// Columns of the text.
@@ -356,7 +356,7 @@ fn print_wrapped(first: &str, rest: &str, text: &str) {
     let options = textwrap::Options::new(WIDTH).initial_indent(first).subsequent_indent(rest);
     let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
     for line in textwrap::wrap(text, options) {
-        println!("{line}");
+        say!("{line}");
     }
 }
 

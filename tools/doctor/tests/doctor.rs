@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             a_root_directory_is_made_where_there_is_none_and_nowhere_else,
             a_profile_for_apparmor_names_the_programs_of_this_folder,
             a_snapshot_that_cannot_be_read_is_refused,
+            a_report_that_cannot_be_written_is_an_error_and_one_that_is_cut_short_is_none,
         ],
         &[As::Root, As::Rootless] => [
             without_busybox_the_hosts_own_programs_are_told,
@@ -463,6 +464,17 @@ fn a_snapshot_that_cannot_be_read_is_refused(stage: &Stage) {
     stage.run(["compare", "/tmp/file"]).refused(&["/tmp/file", "no snapshot"]);
     stage.run(["snapshot", "/no/such/file"]).refused(&["/no/such/file", "No such file"]);
     assert_eq!(stage.run(["compare"]).code, 2);
+}
+
+fn a_report_that_cannot_be_written_is_an_error_and_one_that_is_cut_short_is_none(stage: &Stage) {
+    let shell =
+        |script: &str| Output::of(Command::new("sh").args(["-c", script]).arg(&stage.program));
+    for command in ["", " apparmor"] {
+        let full = shell(&format!("exec \"$0\"{command} >/dev/full"));
+        full.refused(&["write to standard output", "No space left on device"]);
+    }
+    let cut_short = shell("(\"$0\"; echo $? >&2) | true");
+    assert_eq!(cut_short.stderr, "0\n");
 }
 
 fn what_an_ordinary_user_cannot_read_is_named(stage: &Stage) {

@@ -1,5 +1,6 @@
 //! What the command line can say, and what is said to it.
 
+use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -22,6 +23,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_shell_that_does_not_exist_is_named,
         a_shell_that_cannot_be_executed_is_named,
         an_unknown_log_level_is_no_obstacle,
+        an_error_that_cannot_be_written_is_still_in_the_exit_status,
     ], &[As::Root] => [id_maps_are_never_written_to_a_stranger]];
     if !traits.has("user") {
         tests.extend(tests![&[As::User] => [an_ordinary_user_is_told_what_to_type]]);
@@ -96,6 +98,19 @@ fn a_shell_that_cannot_be_executed_is_named(stage: &Stage) {
     let host = Snapshot::take();
     stage.run(["--nsshell", "/etc/passwd"]).refused(&["/etc/passwd", "EACCES", "executable"]);
     host.assert_unchanged();
+}
+
+fn an_error_that_cannot_be_written_is_still_in_the_exit_status(stage: &Stage) {
+    // A full disk, a pipe that nobody reads, and nothing at all.
+    for stderr in ["2>/dev/full", "2>&1 >/dev/null | true", "2>&-"] {
+        let script = format!("(\"$0\" --nsshell /nope; echo $? >/tmp/status) {stderr}");
+        Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
+        assert!(crate::gets(
+            || fs::read_to_string("/tmp/status").is_ok_and(|text| !text.is_empty())
+        ));
+        assert_eq!(fs::read_to_string("/tmp/status").unwrap(), "1\n", "{stderr}");
+        fs::remove_file("/tmp/status").unwrap();
+    }
 }
 
 fn an_unknown_log_level_is_no_obstacle(stage: &Stage) {

@@ -119,8 +119,10 @@ fn statuses_at_any_moment(stage: &Stage, end: impl Fn(Pid)) -> Vec<i32> {
 
 fn the_host_is_as_before_after_sigterm_at_any_moment(stage: &Stage) {
     let statuses = statuses_at_any_moment(stage, |pid| kill(pid, Signal::SIGTERM).unwrap());
-    assert!(statuses.contains(&143), "one has hit before there was anything to clean up");
-    assert!(statuses.contains(&137), "one has hit a container that ran");
+    assert!(statuses.iter().all(|status| [137, 143].contains(status)), "{statuses:?}");
+    // Which moments these were is luck.
+    let ran = statuses.iter().filter(|status| **status == 137).count();
+    println!("{ran} of {} have hit a container that ran", statuses.len());
 }
 
 fn control_c_at_any_moment_ends_the_start(stage: &Stage) {

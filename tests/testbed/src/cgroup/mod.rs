@@ -15,7 +15,7 @@ pub fn of(pid: Pid) -> Option<PathBuf> {
 }
 
 /// Returns the directory of a process's cgroup: on cgroup v2 its only one, on v1 the one in the hierarchy of
-/// this controller. None where no such hierarchy is mounted below /sys/fs/cgroup.
+/// this controller. None where no such hierarchy is mounted.
 pub fn of_controller(pid: Pid, controller: &str) -> Option<PathBuf> {
     let path = path(pid, controller)?;
     let mount_point = if is_v2() { ROOT.into() } else { v1_mount_point(controller)? };
@@ -26,7 +26,7 @@ pub fn of_controller(pid: Pid, controller: &str) -> Option<PathBuf> {
     directory.join("cgroup.procs").exists().then_some(directory)
 }
 
-/// Where cgroups are mounted: on v2 the only hierarchy, on v1 a directory for each.
+/// Where cgroup v2 is mounted, and on v1 a directory for each hierarchy, if they are where they should be.
 const ROOT: &str = "/sys/fs/cgroup";
 
 fn is_v2() -> bool {
@@ -49,12 +49,13 @@ fn is_of(controller: &str, controllers: &str) -> bool {
     controllers.split(',').any(|name| name == controller)
 }
 
-/// Returns where the hierarchy of a controller is mounted, which may be that of others, too: `cpu,cpuacct`.
+/// Returns where the hierarchy of a controller is mounted, wherever that is: proc_pid_mountinfo(5).
 fn v1_mount_point(controller: &str) -> Option<PathBuf> {
-    let mounted = children(Path::new(ROOT)).into_iter();
-    // A link is not what /proc/PID/mountinfo has.
-    mounted.filter(|path| !path.is_symlink()).find(|path| {
-        path.file_name().is_some_and(|name| is_of(controller, &name.to_string_lossy()))
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().find_map(|line| {
+        let (mount, file_system) = line.split_once(" - cgroup ")?;
+        let options = file_system.split(' ').nth(1)?;
+        is_of(controller, options).then(|| mount.split(' ').nth(4).map(PathBuf::from))?
     })
 }
 
