@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         a_cgroup_with_a_process_that_stays_behind_is_named_and_removed_by_the_next_start,
         a_process_that_leaves_soon_is_waited_for,
         cgroups_made_in_the_container_are_removed,
+        cgroups_deeper_than_any_path_are_removed,
         the_cgroup_stays_empty_but_for_the_container,
         on_cgroup_v1_only_the_pids_hierarchy_is_touched,
         root_in_the_container_may_raise_its_limit_unless_cgroups_are_delegated,
@@ -332,6 +333,20 @@ fn cgroups_made_in_the_container_are_removed(stage: &Stage) {
         stage.sh("true").ok();
         host.changes().is_empty()
     });
+}
+
+fn cgroups_deeper_than_any_path_are_removed(stage: &Stage) {
+    stage.sh("true").ok();
+    let host = Snapshot::take();
+    // A path has at most 4096 bytes, with the zero at its end: path_resolution(7).
+    let name = "n".repeat(200);
+    let mkdir = format!("mkdir {name} && cd -P {name} 2>/dev/null && n=$((n+1)) || exit");
+    let script = format!(
+        "{} && cd /temp && n=0; while [ $n -lt 30 ]; do {mkdir}; done; echo $n",
+        mount_cgroups()
+    );
+    assert_eq!(stage.sh(&script).ok(), "30\n");
+    host.assert_unchanged();
 }
 
 fn the_cgroup_stays_empty_but_for_the_container(stage: &Stage) {
