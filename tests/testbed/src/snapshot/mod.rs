@@ -15,7 +15,12 @@ use nix::sys::utsname::uname;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use mount::Mount;
+pub(crate) use mount::unescaped;
+
 use crate::cgroup;
+
+mod mount;
 
 /// The state of this process's host, or of the namespaces that play one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -441,34 +446,6 @@ fn cgroup_of(line: &str) -> Option<(&str, &str, &str)> {
     let (rest, handed_down) = line.strip_suffix(']')?.rsplit_once(" [")?;
     let (path, mode) = rest.rsplit_once(' ')?;
     Some((path, mode, handed_down))
-}
-
-/// A line of mountinfo: proc_pid_mountinfo(5).
-struct Mount<'a> {
-    root: &'a str,
-    point: String,
-    options: &'a str,
-    propagation: &'a str,
-    kind: &'a str,
-    source: String,
-}
-
-impl Mount<'_> {
-    fn parse(line: &str) -> Option<Mount<'_>> {
-        let (first, last) = line.split_once(" - ")?;
-        let mut columns = first.splitn(7, ' ').skip(3);
-        let (root, point, options) = (columns.next()?, columns.next()?, columns.next()?);
-        let mut of_source = last.split(' ');
-        let (kind, source) = (of_source.next()?, unescaped(of_source.next()?));
-        let propagation = columns.next().unwrap_or_default();
-        Some(Mount { root, point: unescaped(point), options, propagation, kind, source })
-    }
-}
-
-/// Undoes what the kernel does to white space and backslashes in a path.
-pub(crate) fn unescaped(path: &str) -> String {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    escapes.iter().fold(path.to_owned(), |path, (escape, plain)| path.replace(escape, plain))
 }
 
 #[cfg(test)]
