@@ -135,7 +135,31 @@ fn lines(run: &Run) -> Vec<Compared> {
         let key = normal(&format!("{}{returned}{new}", row.text), run);
         own.push(Compared { key, lane: call.lane.clone(), is_process: false, place: place(call) });
     }
-    of_process.into_values().flatten().collect()
+    of_process.values_mut().for_each(forget_luck);
+    let mut of_process: Vec<_> = of_process.into_iter().collect();
+    of_process.sort_by_key(|(process, _)| birth(*process, run.recording));
+    of_process.into_iter().flat_map(|(_, lines)| lines).collect()
+}
+
+/// Of a process that was killed leaves the end alone: how far it had come is luck.
+fn forget_luck(lines: &mut Vec<Compared>) {
+    if lines.last().is_some_and(|end| end.key == "killed by SIGKILL") {
+        let end = lines.len() - 1;
+        let mut index = 0;
+        lines.retain(|line| {
+            index += 1;
+            line.is_process || index > end
+        });
+    }
+}
+
+/// Returns the places of the calls that have made a process, its parent and so on, the eldest first: which of two
+/// children begins sooner differs from one time to the next, and which was made sooner does not.
+fn birth(process: usize, recording: &Recording) -> Vec<usize> {
+    let own = &recording.processes[process];
+    let mut calls = own.parent.map_or(Vec::new(), |parent| birth(parent, recording));
+    calls.push(own.made_by.unwrap_or(usize::MAX));
+    calls
 }
 
 /// Replaces what differs from one run to the next, and from one program to the next: process ids, and its own name and

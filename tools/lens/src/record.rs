@@ -25,8 +25,12 @@ pub struct Process {
     pub pid: i32,
     /// Where it is when it ends.
     pub lane: String,
+    /// Its name when it began.
+    pub name: String,
     /// The process that made it, by its place in [`Recording::processes`].
     pub parent: Option<usize>,
+    /// The call that made it, by its place in [`Recording::calls`].
+    pub made_by: Option<usize>,
 }
 
 /// A call that was made, or the end of a process.

@@ -110,21 +110,31 @@ fn alike(shown: &[&Call], recording: &Recording) -> HashMap<usize, usize> {
     many.flat_map(|same| same.clone().into_iter().map(move |process| (process, same[0]))).collect()
 }
 
-/// Groups calls of a process that follow each other and come from the same line.
+/// Groups calls of a process that follow each other and come from the same line, whatever other processes do
+/// meanwhile.
 fn group<'a>(calls: &[&'a Call]) -> Vec<Row<'a>> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut at = 0;
-    while at < calls.len() {
-        let first = calls[at];
-        let same = calls[at..].iter().take_while(|call| repeats(first, call)).count();
-        let texts: Vec<&str> = calls[at..at + same].iter().map(|call| call.text.as_str()).collect();
+    let mut of_process: BTreeMap<usize, Vec<(usize, &Call)>> = BTreeMap::new();
+    for (place, call) in calls.iter().enumerate() {
+        of_process.entry(call.process).or_default().push((place, call));
+    }
+    let mut rows: Vec<_> = of_process.values().flat_map(|own| group_own(own)).collect();
+    rows.sort_by_key(|(place, _)| *place);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Groups the calls of one process: each row with the place of its first call.
+fn group_own<'a>(mut calls: &[(usize, &'a Call)]) -> Vec<(usize, Row<'a>)> {
+    let mut rows = Vec::new();
+    while let Some((place, first)) = calls.first() {
+        let same = calls.iter().take_while(|(_, call)| repeats(first, call)).count();
+        let texts: Vec<_> = calls[..same].iter().map(|(_, call)| call.text.as_str()).collect();
         let (text, count) = match fold(&texts) {
             Some(text) if same >= FEW => (text, same),
             _ => (first.text.clone(), 1),
         };
-        let returned = returned(&calls[at..at + count]);
-        rows.push(Row { call: first, text, returned });
-        at += count;
+        let (group, rest) = calls.split_at(count);
+        rows.push((*place, Row { call: first, text, returned: returned(group) }));
+        calls = rest;
     }
     rows
 }
@@ -139,13 +149,14 @@ fn repeats(first: &Call, other: &Call) -> bool {
         && first.result.map(|result| result.is_ok()) == other.result.map(|result| result.is_ok())
 }
 
-fn returned(calls: &[&Call]) -> String {
+fn returned(calls: &[(usize, &Call)]) -> String {
     const MOST: usize = 4;
-    let numbers = calls[0].meaning == Meaning::Number && calls.len() > 1 && !calls[0].failed();
+    let first = calls[0].1;
+    let numbers = first.meaning == Meaning::Number && calls.len() > 1 && !first.failed();
     if !numbers {
-        return calls[0].returned();
+        return first.returned();
     }
-    let mut shown: Vec<_> = calls.iter().take(MOST).map(|call| call.returned()).collect();
+    let mut shown: Vec<_> = calls.iter().take(MOST).map(|(_, call)| call.returned()).collect();
     shown.iter_mut().skip(1).for_each(|number| *number = number.replace("= ", ""));
     if calls.len() > MOST {
         shown.push("…".into());

@@ -207,9 +207,12 @@ impl Tracer {
         let process = match self.tasks.get(&group).filter(|_| group != pid) {
             Some(leader) => leader.process,
             None => {
+                let made_by = born.as_ref().and_then(|born| born.call);
                 let (parent, lane) = self.birth(born, &namespaces);
+                let name = process::name(pid).unwrap_or_default();
                 let own = identity.map_or(pid.as_raw(), |identity| identity.own_pid);
-                let process = Process { host_pid: group.as_raw(), pid: own, lane, parent };
+                let host_pid = group.as_raw();
+                let process = Process { host_pid, pid: own, lane, name, parent, made_by };
                 self.recording.processes.push(process);
                 self.recording.processes.len() - 1
             }
@@ -417,18 +420,46 @@ impl Tracer {
             let begun = self.tasks.values().filter(|task| task.group != pid).count();
             launch::launcher_is_gone(begun + self.waiting.len() + self.announced.len());
         }
-        self.announced.remove(&pid);
+        if let Some(born) = self.announced.remove(&pid) {
+            self.stillborn(pid, &born, status);
+        }
         let Some(task) = self.tasks.remove(&pid) else { return };
         if task.group != pid {
             return;
         }
         self.source.forget(pid);
-        let name = self.recording.calls.iter().rev().find(|call| call.process == task.process);
-        let name = name.map(|call| call.name.clone()).unwrap_or_default();
-        self.recording.calls.push(Call {
-            process: task.process,
-            lane: self.recording.processes[task.process].lane.clone(),
+        self.record_end(task.process, status);
+        self.begin_orphans(task.process, task.namespaces);
+    }
+
+    /// A child was killed before it could begin. Where it has new namespaces, nobody can tell what it was.
+    fn stillborn(&mut self, pid: Pid, born: &Born, status: i32) {
+        let parent = &self.recording.processes[born.parent];
+        let Some(made_by) = born.call else { return };
+        let call = &self.recording.calls[made_by];
+        if parent.pid != parent.host_pid || call.text.contains("NEW") {
+            return;
+        }
+        let (host_pid, lane, name) = (pid.as_raw(), parent.lane.clone(), call.name.clone());
+        let (parent, made_by) = (Some(born.parent), Some(made_by));
+        self.recording.processes.push(Process {
+            host_pid,
+            pid: host_pid,
+            lane,
             name,
+            parent,
+            made_by,
+        });
+        self.record_end(self.recording.processes.len() - 1, status);
+    }
+
+    fn record_end(&mut self, process: usize, status: i32) {
+        let name = self.recording.calls.iter().rev().find(|call| call.process == process);
+        let own = &self.recording.processes[process];
+        self.recording.calls.push(Call {
+            process,
+            lane: own.lane.clone(),
+            name: name.map_or(&own.name, |call| &call.name).clone(),
             call: EXIT,
             text: launch::described_end(status),
             result: None,
@@ -439,7 +470,6 @@ impl Tracer {
             man: "_exit(2)",
             chapter: Some("common.md#status"),
         });
-        self.begin_orphans(task.process, task.namespaces);
     }
 
     /// Lets children begin whose parent was killed before it could tell of them: by now they are not its any more.

@@ -91,7 +91,8 @@ fn judged(program: &str, args: &[&str]) -> Vec<Vec<(String, bool)>> {
 }
 
 fn sorted(mut processes: Vec<Vec<(String, bool)>>) -> Vec<Vec<(String, bool)>> {
-    processes.retain(|calls| !calls.is_empty());
+    // One that only makes a session is killed by its launcher, sooner or later.
+    processes.retain(|calls| calls.iter().any(|(name, _)| name != "setsid"));
     processes.sort();
     processes
 }
