@@ -11,8 +11,8 @@ use crate::select::{Row, Selection};
 /// The width where nobody says another: that of the book's column.
 pub const WIDTH: usize = 100;
 
-/// Columns of the place in the source, at most.
-const WIDEST_PLACE: usize = 30;
+/// Columns of the place in the source.
+const PLACE: usize = 30;
 
 /// Columns before a row.
 const INDENT: usize = 2;
@@ -43,10 +43,11 @@ pub fn heading(call: &Call, recording: &Recording) -> String {
 
 /// Returns the table of a run, `width` columns wide.
 pub fn table(recording: &Recording, selection: &Selection, width: usize) -> String {
-    let widest = selection.rows.iter().map(|row| place(row.call).chars().count()).max();
+    // Always the same: a call that one run has and the next has not moves none of the others.
+    let places = if selection.rows.iter().any(|row| row.call.line.is_some()) { PLACE } else { 0 };
     let mut table = Table {
         recording,
-        places: widest.unwrap_or(0),
+        places,
         width,
         text: String::new(),
         referred: Vec::new(),
@@ -183,12 +184,11 @@ pub fn place(call: &Call) -> String {
 fn short_place(line: &Line) -> String {
     // Of a stage it is clear which one it is.
     let file = line.file.rsplit('/').next().unwrap_or_default();
-    let place = |function| format!("{function} {file}:{}", line.line);
-    let whole = place(line.function.as_str());
-    match line.function.rsplit_once("::") {
-        Some((_, method)) if whole.chars().count() > WIDEST_PLACE => place(method),
-        _ => whole,
-    }
+    let place = |function: &str| format!("{function} {file}:{}", line.line);
+    let method = line.function.rsplit("::").next().unwrap_or_default();
+    let fits = |place: &String| place.chars().count() <= PLACE;
+    let places = [place(&line.function), place(method)];
+    places.into_iter().find(fits).unwrap_or_else(|| format!("{file}:{}", line.line))
 }
 
 /// Returns what to read about a call: the man page, and the chapter.
