@@ -146,9 +146,14 @@ impl Container {
         Pid::from_raw(self.launcher.id() as i32)
     }
 
-    /// The launcher's descendants, eldest first: from stage 02 on `ns_init`, then the shell.
+    /// The container's processes, eldest first: from stage 02 on `ns_init`, then the shell. Not the launcher's guard,
+    /// which is outside, and has the launcher's command line.
     pub fn descendants(&self) -> Vec<Pid> {
-        probe::descendants(self.launcher())
+        let command_line = |process| probe::read(process, "cmdline");
+        let launcher = command_line(self.launcher());
+        let mut descendants = probe::descendants(self.launcher());
+        descendants.retain(|process| command_line(*process) != launcher);
+        descendants
     }
 
     /// The youngest of them: what the script is doing at the moment.
