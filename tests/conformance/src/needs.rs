@@ -12,13 +12,14 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
 
 /// Programs that tests start, and Debian's packages that bring them.
-const PACKAGES: [(&str, &str); 24] = [
+const PACKAGES: [(&str, &str); 25] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("cc", "gcc"),
     ("crun", "crun"),
     ("dash", "dash"),
     ("fish", "fish"),
+    ("flock", "util-linux"),
     ("ip", "iproute2"),
     ("iptables", "iptables"),
     ("musl-gcc", "musl-tools"),
@@ -210,7 +211,7 @@ fn tests(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CGROUP, ROOT, lacks, stat, told};
+    use super::{CGROUP, PACKAGES, ROOT, lacks, stat, told};
 
     fn reasons(reasons: &[&str]) -> Vec<String> {
         reasons.iter().map(|&reason| reason.to_owned()).collect()
@@ -238,6 +239,19 @@ mod tests {
             "Left out so far: 2 tests. 1 for want of root, or of a cgroup: `cargo test` as root. \
              1 for want of programs: `apt-get install nftables`."
         );
+    }
+
+    #[test]
+    fn what_tests_need_is_installed_where_none_may_be_left_out() {
+        // Essential packages, and one that gcc depends on.
+        let always = ["bash", "binutils", "bsdutils", "dash", "tar", "util-linux"];
+        let ci = include_str!("../../../.ci/run");
+        let installed: Vec<_> = ci.split([' ', '(', ')', '\n']).collect();
+        for (program, package) in PACKAGES {
+            let wanted = format!(":{package}");
+            let is_wanted = installed.iter().any(|word| word.ends_with(&wanted));
+            assert!(is_wanted || always.contains(&package), "{program} of {package}");
+        }
     }
 
     #[test]
