@@ -2,7 +2,7 @@
 //!
 //! An image is layers, which are tar archives of files, one on top of the other; a config, which says what to execute
 //! in them; and a manifest, which names both by their digests. Nothing in it says how the container is isolated. So the
-//! commands that run it have to: [`commands`].
+//! commands that run it have to: [`commands()`].
 
 use std::path::Path;
 
