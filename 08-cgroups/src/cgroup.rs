@@ -7,9 +7,9 @@
 //! and each time a comment says what that is.
 
 use std::error::Error;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -27,7 +27,8 @@ use common::lock::Lock;
 use common::reexec::Step;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{Pid, getpid};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, getpid, mkdir};
 
 /// The most that pids.max takes: the highest number of processes that a 64-bit machine can have.
 const HIGHEST: i64 = 4 * 1024 * 1024;
@@ -80,9 +81,13 @@ impl PidsCgroup {
 
     fn set_up(&mut self, container: Pid) -> Result<()> {
         let (cgroup, directory) = (&self.cgroup, self.directory.display());
-        // Its files are for nobody else to open, and to lock. `cgroup.create` takes no mode.
-        let made = DirBuilder::new().mode(0o700).create(&self.directory);
-        made.with_context(|| Step::Cgroup(self.directory.clone()))?;
+        // Nobody else can open what is about to be locked. `cgroup.create` takes no mode.
+        mkdir(&self.directory, Mode::S_IRWXU)
+            .with_context(|| Step::Cgroup(self.directory.clone()))?;
+        for (file, mode) in [("cgroup.procs", 0o600), (".", 0o755)] {
+            let set = fs::set_permissions(self.directory.join(file), Permissions::from_mode(mode));
+            set.with_context(|| format!("chmod {file} of {directory}"))?;
+        }
         self.in_use = Some(lock(&self.directory)?);
         if cgroup.v2() && cgroup.get_cgroup_type().map_err(errno)? == CGROUP_MODE_DOMAIN_INVALID {
             // The launcher is in the parent. A cgroup with processes hands controllers down to threaded
