@@ -125,8 +125,8 @@ fn run(mut suite: Suite) -> ExitCode {
     if let Some(program) = env::var_os("STAGE_PROGRAM") {
         suite.program = suite.program.map(|_| program.into());
     }
-    // Not by reexec::dispatch: some of these lives are started by others than reexec::command.
-    let lives: [(&str, reexec::Entrypoint<Suite>); 9] = [
+    // Not by reexec::dispatch: some of these are started by others than reexec::command.
+    let entry_points: [(&str, reexec::Entrypoint<Suite>); 9] = [
         ("enclose", enclose),
         ("outer", outer),
         ("inner", inner),
@@ -140,8 +140,8 @@ fn run(mut suite: Suite) -> ExitCode {
     // Those that are may find signals held back for what they are to start.
     SigSet::empty().thread_set_mask().expect("an empty set is a good one");
     let name = reexec::entry_point().or_else(|| env::args().next()).unwrap_or_default();
-    let life = lives.iter().find(|(known, _)| *known == name);
-    check(life.map_or(run_all as reexec::Entrypoint<Suite>, |(_, life)| *life)(&suite))
+    let entry_point = entry_points.iter().find(|(known, _)| *known == name);
+    check(entry_point.map_or(run_all as reexec::Entrypoint<Suite>, |(_, start)| *start)(&suite))
 }
 
 /// Has the signals of a terminal do what they do by default. Whoever starts tests under nohup(1), or in the background
@@ -188,11 +188,14 @@ fn run_in_process(who: As, name: &str) -> Result<Completion, Failed> {
     in_process("enclose", &[&who.to_string(), name]).map(|(completion, _)| completion)
 }
 
-/// Starts this program again, as the life of this name, and takes its exit status for the outcome of a test.
+/// Starts this program again, at the entry point of this name, and takes its exit status for the outcome of a test.
 /// Returns also what it has written to standard output.
-pub fn in_process(life: &str, args: &[&str]) -> Result<(Completion, String), Failed> {
-    let output =
-        Command::new("/proc/self/exe").arg0(life).args(args).stdin(Stdio::null()).output()?;
+pub fn in_process(entry_point: &str, args: &[&str]) -> Result<(Completion, String), Failed> {
+    let output = Command::new("/proc/self/exe")
+        .arg0(entry_point)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
     match output.status.code() {
@@ -200,7 +203,7 @@ pub fn in_process(life: &str, args: &[&str]) -> Result<(Completion, String), Fai
         Some(code) if code == i32::from(SKIPPED) => {
             skipped(said.trim()).map(|completion| (completion, stdout))
         }
-        // As a shell has it: the signal has ended the last of a test's lives.
+        // As a shell has it: the signal has ended the last of a test's processes.
         Some(code) if code == 128 + Signal::SIGALRM as i32 => {
             Err(Failed::from(format!("still running after {} s\n{said}", timeout())))
         }
@@ -222,7 +225,7 @@ fn chosen(suite: &Suite) -> Result<(As, &Test)> {
     Ok((who, test))
 }
 
-/// First life of a test's process: makes the outer namespaces, and the cgroup.
+/// The first entry point of a test: makes the outer namespaces, and the cgroup.
 fn enclose(suite: &Suite) -> Result<ExitCode> {
     let mut command = reexec::command("outer").same_session().cloneflag(host::NAMESPACES);
     let (who, _) = chosen(suite)?;
@@ -257,7 +260,7 @@ fn ordinary_starter() -> Option<(u32, u32)> {
 /// Where the program under test is, for everybody to execute.
 const PROGRAMS: &str = "/tmp/under-test";
 
-/// Second life: process 1 of the outer PID namespace, root in it. Dresses the namespaces up as a host.
+/// The second: process 1 of the outer PID namespace, root in it. Dresses the namespaces up as a host.
 fn outer(suite: &Suite) -> Result<ExitCode> {
     let (who, _) = chosen(suite)?;
     // /tmp may be where it was built, and is about to be covered.
@@ -289,7 +292,7 @@ fn program_name(suite: &Suite) -> &OsStr {
     name.unwrap_or(OsStr::new("none"))
 }
 
-/// Third life: has the user id that the test asks for.
+/// The third: has the user id that the test asks for.
 fn inner(suite: &Suite) -> Result<ExitCode> {
     let (who, _) = chosen(suite)?;
     let command = reexec::command("test").same_session();
@@ -308,7 +311,7 @@ fn inner(suite: &Suite) -> Result<ExitCode> {
     .run()
 }
 
-/// Last life: the test.
+/// The last: the test.
 fn test(suite: &Suite) -> Result<ExitCode> {
     let (who, test) = chosen(suite)?;
     alarm::set(timeout());

@@ -39,7 +39,7 @@ const FIRST_PID: &str = "3000";
 
 const NONE: Option<&str> = None;
 
-/// First life: makes the namespaces, and a cgroup, which plays the one of a login session.
+/// The first entry point: makes the namespaces, and a cgroup, which plays the one of a login session.
 pub fn enclose(_: &()) -> Result<ExitCode> {
     let host = reexec::command("host").same_session().cloneflag(host::NAMESPACES);
     // Where there can be none, the chapters that are about cgroups say so.
@@ -51,7 +51,7 @@ pub fn enclose(_: &()) -> Result<ExitCode> {
     status
 }
 
-/// Second life: process 1 of the host.
+/// The second: process 1 of the host.
 pub fn main(_: &()) -> Result<ExitCode> {
     let [chapter, workspace, programs, _] =
         env::args_os().skip(1).collect::<Vec<_>>().try_into().ok().context("usage")?;

@@ -5,7 +5,7 @@
 //! cargo test -p mdbook-stages --test console -- 04-mount  one
 //! ```
 //!
-//! A test's process has several lives, as in `the harness of the stages`: `enclose` makes the namespaces, `host` dresses
+//! A test's process has several entry points, as one in the harness of the stages: `enclose` makes the namespaces, `host` dresses
 //! them up as a reader's machine, `session` types. In that machine this program is also `cargo`.
 //!
 //! | environment variable | meaning |
@@ -41,7 +41,7 @@ use testbed::programs;
 fn main() -> ExitCode {
     init_logging();
     SigSet::empty().thread_set_mask().expect("an empty set is a good one");
-    let lives: [(&str, Entrypoint<()>); 4] = [
+    let entry_points: [(&str, Entrypoint<()>); 4] = [
         ("enclose", host::enclose),
         ("host", host::main),
         ("session", session::main),
@@ -49,8 +49,8 @@ fn main() -> ExitCode {
     ];
     let name = env::args_os().next().unwrap_or_default();
     let name = Path::new(&name).file_name().unwrap_or(OsStr::new(""));
-    let life = lives.iter().find(|(known, _)| *known == name);
-    check(life.map_or(run_all as Entrypoint<()>, |(_, life)| *life)(&()))
+    let entry_point = entry_points.iter().find(|(known, _)| *known == name);
+    check(entry_point.map_or(run_all as Entrypoint<()>, |(_, start)| *start)(&()))
 }
 
 /// Where the chapters and the programs are.

@@ -25,7 +25,7 @@ pub const UPDATE: &str = "update";
 /// After so many differences the rest follow from them.
 const ENOUGH: usize = 5;
 
-/// Third life: somebody who reads the chapter, and types.
+/// The third: somebody who reads the chapter, and types.
 pub fn main(_: &()) -> Result<ExitCode> {
     alarm::set(TIMEOUT);
     let text = fs::read_to_string(CHAPTER).context("read the chapter")?;

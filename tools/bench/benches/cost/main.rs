@@ -81,13 +81,13 @@ impl Args {
 
 fn main() -> ExitCode {
     init_logging();
-    let lives: [(&str, reexec::Entrypoint<()>); 4] = [
+    let entry_points: [(&str, reexec::Entrypoint<()>); 4] = [
         ("measure", |_| measure_all(&Args::parse())),
         ("keeper", |_| Ok(ExitCode::SUCCESS)),
         ("bare", |_| wiring::bare()),
         ("empty", |_| wiring::empty()),
     ];
-    check(reexec::dispatch(&(), &lives, |_| begin(&Args::parse())))
+    check(reexec::dispatch(&(), &entry_points, |_| begin(&Args::parse())))
 }
 
 /// The workspace.
@@ -95,7 +95,7 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// First life: builds the programs, and has them measured.
+/// The first entry point: builds the programs, and has them measured.
 fn begin(args: &Args) -> Result<ExitCode> {
     let out = programs::target_dir()?.join("bench");
     fs::create_dir_all(&out).with_context(|| format!("mkdir {}", out.display()))?;
@@ -140,7 +140,7 @@ fn cover_unified() -> Result<()> {
     mount(Some("tmp"), unified, Some("tmpfs"), MsFlags::empty(), NONE).context("cover v2")
 }
 
-/// Second life: process 1 of the namespaces around all that is measured. Its directory is `target/bench`.
+/// The second: process 1 of the namespaces around all that is measured. Its directory is `target/bench`.
 fn measure_all(args: &Args) -> Result<ExitCode> {
     host::dress_up("bench", cover_unified)?;
     let programs = programs::copy_to("/tmp/programs".as_ref())?;

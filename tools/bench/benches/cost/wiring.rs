@@ -48,12 +48,12 @@ const LAST: &str = "veth-last";
 /// Where the container's part leaves its time, in nanoseconds. On a tmpfs of this program's own.
 const TIME: &str = "/tmp/time";
 
-/// The life of a container that keeps the bridge.
+/// The entry point of a container that keeps the bridge.
 pub fn empty() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The life of a container that configures its network with bare messages.
+/// The entry point of a container that configures its network with bare messages.
 pub fn bare() -> Result<ExitCode> {
     timed(configure_bare)
 }

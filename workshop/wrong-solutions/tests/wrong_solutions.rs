@@ -1,9 +1,9 @@
 //! What the workshop's tests accept, and what they refuse.
 //!
-//! The exercises fail as they are handed out, the solutions pass, and each mistake in this directory is refused
+//! The exercises fail as they are handed out, the solutions pass, and each wrong solution in this directory is refused
 //! in words that fit it. The tests that judge are the learners' own.
 
-// A mistake is as it is.
+// A wrong solution is as it is.
 #![allow(dead_code, non_snake_case, unused, clippy::all, clippy::undocumented_unsafe_blocks)]
 
 use std::env;
@@ -16,7 +16,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 include!(concat!(env!("OUT_DIR"), "/cases.rs"));
 
-/// How few mistakes of an exercise are not enough.
+/// How few wrong solutions of an exercise are not enough.
 const TOO_FEW: usize = 2;
 
 /// A learner's file, of which all is true that can be.
@@ -24,7 +24,7 @@ struct Case {
     exercise: &'static str,
     candidate: &'static str,
     verdict: Verdict,
-    /// What the refusal of a mistake says.
+    /// What the refusal of a wrong solution says.
     words: &'static [&'static str],
     /// Whether the tests in it, if any, are those of the exercise.
     same_tests: bool,
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = CASES.iter().map(Case::trial).collect();
     for case in CASES.iter().filter(|case| case.verdict == Verdict::Passes) {
         trials.push(Trial::test(
-            format!("{}: has its solution and its mistakes", case.exercise),
+            format!("{}: has its solution and its wrong solutions", case.exercise),
             || complete(case),
         ));
     }
@@ -68,15 +68,15 @@ fn main() -> ExitCode {
 fn complete(solution: &Case) -> Result<(), Failed> {
     let of_it =
         |case: &&Case| case.exercise == solution.exercise && case.verdict == Verdict::Refused;
-    let mistakes = CASES.iter().filter(of_it);
+    let wrong = CASES.iter().filter(of_it);
     if !solution.same_tests {
         return Err("the tests of the solution are not those of the exercise".into());
     }
-    if let Some(mute) = mistakes.clone().find(|mistake| mistake.words.is_empty()) {
+    if let Some(mute) = wrong.clone().find(|solution| solution.words.is_empty()) {
         return Err(format!("{}: no `// refused with:`", mute.candidate).into());
     }
-    match mistakes.count() {
-        ..=TOO_FEW => Err("too few mistakes".into()),
+    match wrong.count() {
+        ..=TOO_FEW => Err("too few wrong solutions".into()),
         _ => Ok(()),
     }
 }

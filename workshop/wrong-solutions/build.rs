@@ -1,4 +1,4 @@
-//! Puts all exercises, solutions and mistakes together, as modules of one program: each with the tests of its
+//! Puts all exercises, solutions and wrong solutions together, as modules of one program: each with the tests of its
 //! exercise. One by one they would take minutes to build.
 
 use std::env;
@@ -29,8 +29,8 @@ fn main() -> Result<()> {
             ("as_handed_out".to_owned(), text.clone(), "Fails"),
             ("solution".to_owned(), solution, "Passes"),
         ];
-        for mistake in files(Path::new(&name), 1)? {
-            candidates.push((stem(&mistake)?, fs::read_to_string(&mistake)?, "Refused"));
+        for wrong in files(Path::new(&name), 1)? {
+            candidates.push((stem(&wrong)?, fs::read_to_string(&wrong)?, "Refused"));
         }
         for (candidate, text, verdict) in candidates {
             let module = format!("{name}__{candidate}");
