@@ -77,7 +77,12 @@ fn give_right(path: &str, rights: u8) {
     let set = unsafe {
         libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0)
     };
-    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    let error = std::io::Error::last_os_error();
+    if set != 0 && error.raw_os_error() == Some(libc::EINVAL) {
+        // Where an ordinary user has started the tests, their user namespace has one user, and no name for another.
+        conformance::skip("needs root");
+    }
+    assert_eq!(set, 0, "{error}");
 }
 
 fn who_is_named_in_an_access_control_list_is_another_user(stage: &Stage) {

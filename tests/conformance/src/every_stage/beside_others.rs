@@ -91,7 +91,7 @@ fn all_that_was_written_is_seen(stage: &Stage) {
 
 fn held_output_does_not_make_it_deaf(stage: &Stage) {
     // With standard error elsewhere the terminal has its own modes, and Ctrl-S holds it.
-    let script = "$0 -c 'echo ready; exec yes' 2>/tmp/log; echo status $?";
+    let script = "$0 -c 'echo ready; while :; do echo y; done' 2>/tmp/log; echo status $?";
     let mut terminal = Terminal::run(stage, script);
     terminal.see("ready");
     let launcher = terminal.launcher();
