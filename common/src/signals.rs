@@ -200,9 +200,10 @@ extern "C" fn end_child(_: c_int) {
     end();
 }
 
-/// Ends the child.
+/// Ends the child, also one that is stopped: SIGTERM would wait for it to go on.
 pub(crate) fn end() {
     send(1, ENDING.load(Ordering::Relaxed));
+    send(1, libc::SIGCONT);
 }
 
 /// Handles a signal that is for the job: the child, and its process group.

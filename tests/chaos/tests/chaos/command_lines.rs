@@ -67,8 +67,6 @@ pub fn leave_the_host_as_it_was(stage: &Stage, number: u8) {
         let words: Vec<_> = (0..random.usize(..7)).map(|_| word(&mut random)).collect();
         let output = Output::of(stage.command_of(program).args(&words));
         assert_ne!(output.code, 101, "a panic: {words:?}: {output:#?}");
-        let refused = [1, 2].contains(&output.code) && output.stdout.is_empty();
-        assert!(!refused || !output.stderr.is_empty(), "not a word: {words:?}: {output:#?}");
         // What the shell, or the parser of options, says of what it was given is theirs.
         for line in output.stderr.lines().filter(|line| is_ours(line)) {
             assert!(!line.contains(char::is_control), "not escaped: {words:?}: {line:?}");

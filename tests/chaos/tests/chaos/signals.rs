@@ -86,7 +86,8 @@ fn send(
     };
     if signal == Signal::SIGSTOP {
         thread::sleep(Duration::from_millis(1));
-        for process in [pid].into_iter().chain(descendants) {
+        // Some of them may have come since.
+        for process in [pid].into_iter().chain(probe::descendants(pid)) {
             let _ = kill(process, Signal::SIGCONT);
         }
     }
