@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe2, read, setsid};
 
@@ -57,6 +58,8 @@ impl Drop for Guard {
 
 /// Waits for the launcher's end, in a session where nobody's signals come by, and puts an end to the rest.
 fn guard(watched: &OwnedFd, container: &OwnedFd, session: &Session) {
+    // Whoever ends the launcher by its name does not mean this.
+    let _ = prctl::set_name(c"guard");
     let _ = setsid();
     while read(watched, &mut [0]) == Err(Errno::EINTR) {}
     if let Some(terminal) = session.terminal() {

@@ -147,12 +147,10 @@ impl Container {
     }
 
     /// The container's processes, eldest first: from stage 02 on `ns_init`, then the shell. Not the launcher's guard,
-    /// which is outside, and has the launcher's command line.
+    /// which is outside.
     pub fn descendants(&self) -> Vec<Pid> {
-        let command_line = |process| probe::read(process, "cmdline");
-        let launcher = command_line(self.launcher());
         let mut descendants = probe::descendants(self.launcher());
-        descendants.retain(|process| command_line(*process) != launcher);
+        descendants.retain(|process| probe::read(*process, "comm").trim() != "guard");
         descendants
     }
 
