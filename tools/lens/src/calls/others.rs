@@ -245,7 +245,7 @@ pub fn setresgid(entry: &Entry) -> Option<Shown> {
     ids(entry, "setresgid", 3)
 }
 
-/// setgroups([GROUPS])
+/// setgroups(GROUPS...)
 pub fn setgroups(entry: &Entry) -> Option<Shown> {
     let count = entry.args[0].min(32) as usize;
     let bytes =

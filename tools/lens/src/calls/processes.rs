@@ -121,12 +121,12 @@ pub fn setns(entry: &Entry) -> Option<Shown> {
     Some(format!("setns({}, {})", entry.descriptor(0), entry.flags(1, CLONE)).into())
 }
 
-/// execve(PROGRAM, [ARGUMENTS])
+/// execve(PROGRAM, ARGUMENTS...)
 pub fn execve(entry: &Entry) -> Option<Shown> {
     Some(format!("execve({}, {})", entry.path(0), arguments(entry, 1)).into())
 }
 
-/// execveat(PROGRAM, [ARGUMENTS])
+/// execveat(PROGRAM, ARGUMENTS...)
 pub fn execveat(entry: &Entry) -> Option<Shown> {
     Some(format!("execveat({}, {})", entry.path_at(0, 1), arguments(entry, 2)).into())
 }
