@@ -52,7 +52,7 @@ impl Host {
     }
 
     /// As [`Host::start`], in process 1 of a new PID namespace. The /proc there is the host's. Not for
-    /// [`as_user`], who may make no namespace.
+    /// [`as_user`](crate::exercise::as_user), who may make no namespace.
     #[track_caller]
     pub fn start_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
         // The test itself stays: only its next children are born there.
