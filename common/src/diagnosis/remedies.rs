@@ -56,7 +56,9 @@ pub(super) fn as_root(facts: &HostFacts) -> Vec<Remedy> {
 
 /// A start as root of a user namespace, where that can be had.
 pub(super) fn rootless(facts: &HostFacts) -> Vec<Remedy> {
-    let can = facts.unshare && (!facts.root || facts.cap_setfcap);
+    let switched_off = facts.max_user_namespaces == Some(0)
+        || facts.unprivileged_userns_clone == Some(0) && !facts.root;
+    let can = facts.unshare && !switched_off && (!facts.root || facts.cap_setfcap);
     let command = format!("cargo rootless -p {}", facts.package);
     can.then(|| remedy(command, NOTHING)).into_iter().collect()
 }

@@ -234,6 +234,8 @@ fn what_is_not_installed_is_not_offered() {
         !without_sudo.contains("as-root") && without_sudo.contains("rootless"),
         "{without_sudo}"
     );
+    let switched_off = advice(&HostFacts { max_user_namespaces: Some(0), ..user() });
+    assert!(!switched_off.contains("rootless"), "{switched_off}");
     let without_unshare = advice(&HostFacts { unshare: false, ..user() });
     assert!(without_unshare.contains("as-root") && !without_unshare.contains("rootless"));
 }
