@@ -141,15 +141,14 @@ fn lines(run: &Run) -> Vec<Compared> {
     of_process.into_iter().flat_map(|(_, lines)| lines).collect()
 }
 
-/// Of a process that was killed leaves the end alone: how far it had come is luck.
+/// Of a process that was killed leaves where it was and its end alone: how far it had come, and so what it was called, is
+/// luck.
 fn forget_luck(lines: &mut Vec<Compared>) {
-    if lines.last().is_some_and(|end| end.key == "killed by SIGKILL") {
-        let end = lines.len() - 1;
-        let mut index = 0;
-        lines.retain(|line| {
-            index += 1;
-            line.is_process || index > end
-        });
+    if lines.last().is_some_and(|line| line.key == "killed by SIGKILL") {
+        let end = lines.pop();
+        lines.truncate(1);
+        lines.iter_mut().for_each(|process| process.key.clone_from(&process.lane));
+        lines.extend(end);
     }
 }
 
