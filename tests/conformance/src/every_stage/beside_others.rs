@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::session::install;
+use super::session::{install, see_in_foreground, see_stopped};
 use crate::terminal::Terminal;
 use crate::{As, Stage, Test, Traits, eventually, need, probe, tests};
 
@@ -117,25 +117,31 @@ fn the_callers_open_files_stay_as_they_are(stage: &Stage) {
 
 /// Asserts that a shell has a prompt, job control, Ctrl-C, and its exit status.
 #[track_caller]
-fn is_a_shell(stage: &Stage, path: &Path, arguments: &str) {
+fn is_a_shell(stage: &Stage, path: &Path, arguments: &str, prompt: &str) {
     let script = format!("$0 --nsshell {} {arguments}; echo status $?", path.display());
     let mut terminal = Terminal::run(stage, &script);
     terminal.ask("echo rea''dy", "ready");
     terminal.ask("sh -c 'echo run\"\"ning; exec sleep 1000'", "running");
+    let job = *probe::descendants(terminal.launcher()).last().expect("the job runs");
     terminal.control('z');
+    see_stopped(job);
     terminal.ask("echo a''gain", "again");
+    terminal.see(prompt);
     terminal.enter("fg");
+    see_in_foreground(job);
     terminal.control('c');
+    terminal.see(prompt);
     terminal.ask("echo stat''us of sleep", "status of sleep");
+    terminal.see(prompt);
     terminal.ask("exit 7", "status 7");
 }
 
 fn dash_is_a_shell_like_outside(stage: &Stage) {
-    is_a_shell(stage, &install(stage, "dash"), "");
+    is_a_shell(stage, &install(stage, "dash"), "", "# ");
 }
 
 fn bash_is_a_shell_like_outside(stage: &Stage) {
-    is_a_shell(stage, &install(stage, "bash"), "-- --norc");
+    is_a_shell(stage, &install(stage, "bash"), "-- --norc", "# ");
 }
 
 fn busybox_is_a_shell_like_outside(stage: &Stage) {
@@ -144,18 +150,18 @@ fn busybox_is_a_shell_like_outside(stage: &Stage) {
     let sh = Path::new("/tmp/sh");
     if !stage.traits.root_directory {
         symlink(busybox, sh).unwrap();
-        is_a_shell(stage, sh, "");
+        is_a_shell(stage, sh, "", "# ");
     } else {
-        is_a_shell(stage, &busybox, "sh");
+        is_a_shell(stage, &busybox, "sh", "# ");
     }
 }
 
 fn zsh_is_a_shell_like_outside(stage: &Stage) {
-    is_a_shell(stage, &install(stage, "zsh"), "-- -f");
+    is_a_shell(stage, &install(stage, "zsh"), "-- -f", "# ");
 }
 
 fn fish_is_a_shell_like_outside(stage: &Stage) {
-    is_a_shell(stage, &install(stage, "fish"), "-- --no-config");
+    is_a_shell(stage, &install(stage, "fish"), "-- --no-config", "> ");
 }
 
 /// Asserts that the stage can be talked with below another program that makes terminals.

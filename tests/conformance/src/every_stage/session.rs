@@ -33,6 +33,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
 /// Fields of /proc/PID/stat after the name: proc_pid_stat(5).
 const GROUP: usize = 2;
 const SESSION: usize = 3;
+const FOREGROUND: usize = 5;
 
 #[track_caller]
 fn stat(pid: Pid, field: usize) -> i32 {
@@ -41,9 +42,18 @@ fn stat(pid: Pid, field: usize) -> i32 {
     after_name.split(' ').nth(field).and_then(|id| id.parse().ok()).expect("it runs")
 }
 
+/// Waits until a job, which was stopped, runs in the foreground of its terminal.
+#[track_caller]
+pub(super) fn see_in_foreground(pid: Pid) {
+    let is_there = || {
+        stat(pid, FOREGROUND) == stat(pid, GROUP) && !probe::status(pid, "State").starts_with('T')
+    };
+    eventually("it is in the foreground", is_there);
+}
+
 /// Waits until a process is stopped.
 #[track_caller]
-fn see_stopped(pid: Pid) {
+pub(super) fn see_stopped(pid: Pid) {
     eventually("it is stopped", || probe::status(pid, "State").starts_with('T'));
 }
 
