@@ -176,7 +176,7 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
     }
     // These tests wait for processes more than they compute.
     let processors = thread::available_parallelism().map_or(1, |number| number.get());
-    arguments.test_threads.get_or_insert(2 * processors);
+    arguments.test_threads.get_or_insert(4 * processors);
     Ok(needs::run(&arguments, trials))
 }
 

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::rootfs;
-use conformance::snapshot::Snapshot;
-use conformance::terminal::Terminal;
 use conformance::{As, Output, Stage, advised, follow, need, probe, skip, tests};
+use conformance::{snapshot::Snapshot, terminal::Terminal};
 use help::{Report, before_and_after, sh};
 use nix::errno::Errno;
 use nix::libc;
