@@ -32,8 +32,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use grader::{IdMap, write_id_maps};
     use grader::exercise;
+    use grader::{IdMap, write_id_maps};
     use nix::sched::{CloneFlags, unshare};
     use nix::unistd::{getgid, getuid};
 
