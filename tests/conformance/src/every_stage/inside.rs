@@ -173,8 +173,13 @@ fn a_background_job_has_a_standard_input(stage: &Stage) {
 }
 
 fn proc_is_mounted_with_the_usual_restrictions(stage: &Stage) {
-    let seen = stage.sh("grep ' /proc proc' /proc/mounts | tail -n 1").ok();
+    let seen = stage.sh("grep ' /proc .* - proc ' /proc/self/mountinfo | tail -n 1").ok();
     assert!(seen.contains("rw,nosuid,nodev,noexec"), "{seen}");
+    // It is a new one: proc_pid_mountinfo(5) has the device in the third column.
+    let device = |line: &str| line.split(' ').nth(2).unwrap().to_owned();
+    let outside = probe::read(getpid(), "mountinfo");
+    let outside = outside.lines().rev().find(|line| line.contains(" /proc ")).unwrap();
+    assert_ne!(device(&seen), device(outside));
 }
 
 fn mounts_show_up_inside_and_not_on_a_host_that_shares_its_own(stage: &Stage) {
