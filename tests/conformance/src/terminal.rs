@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::pty::Winsize;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 use rexpect::session::{Options, PtySession, spawn_with_options};
 
@@ -21,6 +22,15 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// A pseudo-terminal with a calling script in its foreground: pty(7).
 pub struct Terminal {
     session: PtySession,
+    caller: Pid,
+}
+
+/// At once: an interactive shell ignores the SIGTERM that the library sends before, and it sends that for half a minute.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The library waits for it, so that its id is nobody else's.
+        let _ = kill(self.caller, Signal::SIGKILL);
+    }
 }
 
 impl Terminal {
@@ -31,7 +41,9 @@ impl Terminal {
         command.args(["-c", script]).arg(&stage.program).env("PS1", "# ").env("TERM", "vt100");
         let options = Options::default().timeout_ms(Some(SILENCE));
         let session = spawn_with_options(command, options).expect("a terminal");
-        Terminal { session }
+        // In a test's process nobody else starts a child meanwhile.
+        let caller = *probe::children(getpid()).last().expect("the script runs");
+        Terminal { session, caller }
     }
 
     /// Starts an interactive bash on a terminal, which has the stage's program in `$STAGE`.
@@ -114,7 +126,7 @@ impl Terminal {
     /// The process of the calling script.
     #[track_caller]
     pub fn caller(&self) -> Pid {
-        *probe::children(getpid()).last().expect("the script runs")
+        self.caller
     }
 
     /// The process of the stage that the calling script has started last.
