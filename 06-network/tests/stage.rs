@@ -497,17 +497,29 @@ fn queues_are_still_those_of_the_host(stage: &Stage) {
 
 fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other(stage: &Stage) {
     need("iptables");
+    need("nft");
     if fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1").is_err() {
         conformance::skip("needs the kernel module br_netfilter");
     }
     reach::install(stage);
-    // As Docker leaves it.
-    Output::of(Command::new("iptables").args(["-P", "FORWARD", "DROP"])).ok();
     let first = stage.start(WAIT);
     let reach_first = reach::command("10.10.10.2", 1);
-    let dropped = stage.sh(&reach_first);
-    assert_ne!(dropped.code, 0);
-    conformance::follow(&conformance::advised(&dropped.stderr)[0]);
-    assert_eq!(stage.sh(&reach("10.10.10.2")).ok(), "");
+    for drop in [
+        // As Docker leaves it.
+        "iptables -P FORWARD DROP",
+        // As RHEL's service has it.
+        "iptables -P FORWARD ACCEPT; iptables -A FORWARD -j REJECT --reject-with icmp-host-prohibited",
+        // As firewalld does, and as one that knows bridges: without iptables.
+        "nft 'add table inet t; add chain inet t c { type filter hook forward priority 0; policy drop; }'",
+        "nft 'add table bridge t; add chain bridge t c { type filter hook forward priority 0; policy drop; }'",
+    ] {
+        Output::of(Command::new("sh").args(["-c", drop])).ok();
+        let dropped = stage.sh(&reach_first);
+        assert_ne!(dropped.code, 0, "{drop}");
+        conformance::follow(&conformance::advised(&dropped.stderr)[0]);
+        // Without a warning, either.
+        assert_eq!(stage.sh(&reach("10.10.10.2")).ok(), "", "{drop}");
+        Output::of(Command::new("nft").args(["flush", "ruleset"])).ok();
+    }
     drop(first);
 }

@@ -50,11 +50,12 @@ pub(super) const ROWS: &[Row] = &[
         title: "Packets between containers are dropped",
         is: |_, _| false,
         explanation: |_, _| {
-            "br_netfilter is loaded, and iptables drops what it is to forward (as Docker wants it)"
+            "A rule of the host's firewall drops what crosses the bridge, as Docker's do where \
+             br_netfilter is loaded"
                 .into()
         },
         remedies: |failure, facts| {
-            known(failure, facts, "nothing: it is for packets between these containers")
+            known(failure, facts, "nothing: it is for packets between containers")
         },
         root_helps: false,
     },
