@@ -22,7 +22,7 @@ use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
 
 use crate::beside::{self, Beside};
 use crate::needs::{self, CGROUP, ROOT, SKIPPED, skip, skipped};
-use crate::{Stage, Traits, advice, escape, every_stage, queues, reach, typist};
+use crate::{Stage, Traits, advice, escape, every_stage, queues, reach, restart, typist};
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ fn run(mut suite: Suite) -> ExitCode {
         suite.program = suite.program.map(|_| program.into());
     }
     // Not by reexec::dispatch: some of these are started by others than reexec::command.
-    let entry_points: [(&str, reexec::Entrypoint<Suite>); 9] = [
+    let entry_points: [(&str, reexec::Entrypoint<Suite>); 10] = [
         ("enclose", enclose),
         ("outer", outer),
         ("inner", inner),
@@ -135,6 +135,7 @@ fn run(mut suite: Suite) -> ExitCode {
         (queues::PROGRAM, queues::main),
         (reach::PROGRAM, reach::main),
         (advice::PROGRAM, advice::main),
+        (restart::PROGRAM, restart::main),
         (typist::PROGRAM, typist::main),
     ];
     // Those that are may find signals held back for what they are to start.

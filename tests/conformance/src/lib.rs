@@ -24,6 +24,7 @@ mod harness;
 pub mod needs;
 pub mod queues;
 pub mod reach;
+mod restart;
 pub mod snapshot;
 mod stage;
 pub mod terminal;

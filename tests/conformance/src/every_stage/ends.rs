@@ -10,7 +10,9 @@ use nix::unistd::{Pid, getpid};
 
 use super::{WAIT, assert_no_process_but};
 use crate::snapshot::Snapshot;
-use crate::{As, Container, Output, Stage, Test, Traits, eventually, gets, need, probe, tests};
+use crate::{
+    As, Container, Output, Stage, Test, Traits, eventually, gets, need, probe, restart, tests,
+};
 
 /// Returns the tests for a stage of these traits.
 pub fn tests(traits: &Traits) -> Vec<Test> {
@@ -33,6 +35,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
             a_killed_launcher_takes_all_along,
             a_job_left_behind_dies_with_the_shell,
             process_1_can_be_asked_to_end_from_inside,
+            a_restart_from_inside_ends_the_container_alone,
         ]]);
     }
     if traits.has("mnt") {
@@ -229,5 +232,14 @@ fn a_job_left_behind_dies_with_the_shell(stage: &Stage) {
 fn process_1_can_be_asked_to_end_from_inside(stage: &Stage) {
     let host = Snapshot::take();
     assert_eq!(stage.sh("kill -TERM 1; exec sleep 1000").code, 137);
+    host.assert_unchanged();
+}
+
+fn a_restart_from_inside_ends_the_container_alone(stage: &Stage) {
+    restart::install(stage);
+    let host = Snapshot::take();
+    let output = stage.sh(&format!("{}; exec sleep 1000", restart::PROGRAM));
+    // reboot(2): its parent sees it ended by SIGHUP.
+    assert_eq!((output.code, output.stderr.as_str()), (128 + libc::SIGHUP, ""), "{output:#?}");
     host.assert_unchanged();
 }
