@@ -16,6 +16,18 @@ pub struct Beside {
     pub package: &'static str,
 }
 
+/// The stages, in their order.
+pub static STAGES: [Beside; 8] = [
+    Beside { program: "01-uts", package: "uts" },
+    Beside { program: "02-uts-hostname", package: "uts-hostname" },
+    Beside { program: "03-pid", package: "pid" },
+    Beside { program: "04-mount", package: "mount" },
+    Beside { program: "05-user", package: "user" },
+    Beside { program: "06-network", package: "network" },
+    Beside { program: "07-ipc", package: "ipc" },
+    Beside { program: "08-cgroups", package: "cgroups" },
+];
+
 /// Builds them, unless `STAGE_PROGRAM` or `BOOK_PROGRAMS` says that somebody has done that.
 pub(crate) fn build(beside: &[Beside]) -> Result<()> {
     let are_built = ["STAGE_PROGRAM", "BOOK_PROGRAMS"].map(env::var_os).iter().any(Option::is_some);

@@ -32,7 +32,7 @@ mod traits;
 mod typist;
 
 pub use advice::{advised, follow};
-pub use beside::Beside;
+pub use beside::{Beside, STAGES};
 pub use harness::*;
 pub use needs::{has, need, skip, skipped, with_sudo};
 pub use stage::*;

@@ -2,23 +2,13 @@
 
 use std::process::ExitCode;
 
-use conformance::{As, Beside, tests};
+use conformance::{As, STAGES, tests};
 
 mod facts;
 mod runtimes;
 mod table;
 mod unpack;
 mod written;
-
-/// The stages.
-const BESIDE: &[Beside] = &[
-    Beside { program: "03-pid", package: "pid" },
-    Beside { program: "04-mount", package: "mount" },
-    Beside { program: "05-user", package: "user" },
-    Beside { program: "06-network", package: "network" },
-    Beside { program: "07-ipc", package: "ipc" },
-    Beside { program: "08-cgroups", package: "cgroups" },
-];
 
 fn main() -> ExitCode {
     let tests = tests![&[As::Root] => [
@@ -63,5 +53,5 @@ fn main() -> ExitCode {
         unpack::spoilt::an_unpacking_that_is_interrupted_leaves_nothing,
     ]];
     // A cgroup, as for stage 08.
-    conformance::program(env!("CARGO_BIN_EXE_bundle"), true, BESIDE, tests)
+    conformance::program(env!("CARGO_BIN_EXE_bundle"), true, &STAGES[2..], tests)
 }

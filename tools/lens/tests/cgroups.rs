@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use conformance::{As, Beside, Output, Stage, cgroup, need, tests};
+use conformance::{As, Output, STAGES, Stage, cgroup, need, tests};
 use seen::{Seen, stage};
 
 #[path = "lens/provoke.rs"]
@@ -34,8 +34,7 @@ fn main() -> ExitCode {
         ],
         &[As::Root] => [crun_is_seen, runc_is_seen],
     ];
-    let beside = &[Beside { program: "08-cgroups", package: "cgroups" }];
-    conformance::program(env!("CARGO_BIN_EXE_lens"), true, beside, tests)
+    conformance::program(env!("CARGO_BIN_EXE_lens"), true, &STAGES[7..], tests)
 }
 
 fn cgroups_are_seen_and_other_directories_are_not(lens: &Stage) {

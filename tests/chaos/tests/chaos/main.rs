@@ -12,23 +12,11 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
-use conformance::{As, Beside, Stage, Test, cgroup, skip};
+use conformance::{As, STAGES, Stage, Test, cgroup, skip};
 use nix::unistd::{alarm, geteuid};
 
 mod command_lines;
 mod signals;
-
-/// The stages.
-const STAGES: &[Beside] = &[
-    Beside { program: "01-uts", package: "uts" },
-    Beside { program: "02-uts-hostname", package: "uts-hostname" },
-    Beside { program: "03-pid", package: "pid" },
-    Beside { program: "04-mount", package: "mount" },
-    Beside { program: "05-user", package: "user" },
-    Beside { program: "06-network", package: "network" },
-    Beside { program: "07-ipc", package: "ipc" },
-    Beside { program: "08-cgroups", package: "cgroups" },
-];
 
 /// Makes two tests for each stage: a function has no name for what it is given.
 macro_rules! for_each_stage {
@@ -64,7 +52,7 @@ fn main() -> ExitCode {
     let program = programs.join(STAGES[0].program);
     // An ordinary user may have none, and then runs all stages but 08.
     let cgroup = geteuid().is_root();
-    conformance::program(&program.to_string_lossy(), cgroup, STAGES, tests())
+    conformance::program(&program.to_string_lossy(), cgroup, &STAGES, tests())
 }
 
 /// Gets ready for stage `number`: for a long time, and with a cgroup where it takes one.

@@ -9,11 +9,10 @@ use std::process::Command;
 
 use conformance::snapshot::Snapshot;
 use conformance::terminal::Terminal;
-use conformance::{Output, Stage, cgroup, need};
+use conformance::{Output, STAGES, Stage, cgroup, need};
 use nix::mount::{MntFlags, umount2};
 use testbed::host::ORDINARY;
 
-use crate::BESIDE;
 use crate::facts::{Facts, SCRIPT, facts};
 use crate::table::Table;
 
@@ -111,7 +110,7 @@ fn every_stage(stage: &Stage, runtime: &str, who: Who) {
     stage.run(["--pod"]).ok();
     let host = Snapshot::take();
     let table = Table::read();
-    for program in BESIDE.iter().map(|beside| beside.program) {
+    for program in STAGES[2..].iter().map(|beside| beside.program) {
         let number = &program[..2];
         // As an ordinary user: 03 and 04 take root, 08 a cgroup of one's own.
         if who == Who::User && !("05".."08").contains(&number) {

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::process::ExitCode;
 
-use conformance::{As, Beside, tests};
+use conformance::{As, STAGES, tests};
 
 mod provoke;
 mod refusals;
@@ -12,17 +12,6 @@ mod runs;
 mod seen;
 mod stages;
 mod tasks;
-
-/// What lens watches here.
-const STAGES: &[Beside] = &[
-    Beside { program: "01-uts", package: "uts" },
-    Beside { program: "02-uts-hostname", package: "uts-hostname" },
-    Beside { program: "03-pid", package: "pid" },
-    Beside { program: "04-mount", package: "mount" },
-    Beside { program: "05-user", package: "user" },
-    Beside { program: "06-network", package: "network" },
-    Beside { program: "07-ipc", package: "ipc" },
-];
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().collect();
@@ -75,7 +64,7 @@ fn main() -> ExitCode {
     tests.extend(tests![&[As::Root, As::User] => [
         rows::fork_has_its_line_and_vfork_has_none_rather_than_a_wrong_one,
     ]]);
-    conformance::program(env!("CARGO_BIN_EXE_lens"), false, STAGES, tests)
+    conformance::program(env!("CARGO_BIN_EXE_lens"), false, &STAGES[..7], tests)
 }
 
 /// What this program does when lens watches it.
