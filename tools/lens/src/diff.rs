@@ -104,7 +104,8 @@ fn row(text: &mut String, sign: char, line: &Compared, width: usize) {
         let _ = write!(text, "{style}{sign} {part}{style:#}");
         // Where the changed call is, if there is room.
         let room = width.saturating_sub(2 + part.chars().count());
-        if index + 1 == lines.len() && sign != ' ' && room > line.place.chars().count() + 1 {
+        let place = line.place.chars().count();
+        if index + 1 == lines.len() && sign != ' ' && place > 0 && room > place + 1 {
             let _ = write!(text, "{DIM}{:>room$}{DIM:#}", line.place);
         }
         text.push('\n');
@@ -161,18 +162,27 @@ fn birth(process: usize, recording: &Recording) -> Vec<usize> {
     calls
 }
 
-/// Replaces what differs from one run to the next, and from one program to the next: process ids, and its own name and
-/// path.
+/// What stands before a number that differs from one run to the next, and what the number is.
+const IDS: [(&str, &str); 6] = [
+    ("/proc/", "[PID]"),
+    ("veth", "[PID]"),
+    ("netns ", "[PID]"),
+    ("cgroup.procs \"", "[PID]"),
+    ("tasks \"", "[PID]"),
+    ("link delete ", "[LINK]"),
+];
+
+/// Replaces what differs from one run to the next, and from one program to the next: the ids of processes and network
+/// devices, its own name and path, and the cgroup that it was started in.
 fn normal(text: &str, run: &Run) -> String {
-    let ids = ["/proc/", "veth", "netns ", "cgroup.procs \"", "tasks \""];
     let mut normal = String::new();
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, number) = rest.split_at(start);
         let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
         normal += before;
-        let is_id = ids.iter().any(|id| normal.ends_with(id));
-        normal += if is_id { "[PID]" } else { &number[..end] };
+        let id = IDS.iter().find(|(before, _)| normal.ends_with(before));
+        normal += id.map_or(&number[..end], |(_, name)| name);
         rest = &number[end..];
     }
     normal += rest;
@@ -181,7 +191,18 @@ fn normal(text: &str, run: &Run) -> String {
     let normal = normal.replace(&own_root, "/tmp/busybox");
     // comm(5) has 15 bytes.
     let name: String = run.name.chars().take(15).collect();
-    without_path(&normal, run.name).replace(&name, "[STAGE]")
+    without_cgroup(&without_path(&normal, run.name).replace(&name, "[STAGE]"))
+}
+
+/// Replaces the path of the cgroup in which a program has made its own.
+fn without_cgroup(text: &str) -> String {
+    let (Some(start), Some(end)) = (text.find("/sys/fs/cgroup"), text.find("/[STAGE]")) else {
+        return text.into();
+    };
+    match text.get(start..end) {
+        Some(path) if !path.contains(' ') => format!("{}[CGROUP]{}", &text[..start], &text[end..]),
+        _ => text.into(),
+    }
 }
 
 /// Replaces the path of the program with this name.
@@ -210,5 +231,22 @@ mod tests {
         let replaced = without_path("execve(/a/b/05-user, [/a/b/05-user -c true])", "05-user");
         assert_eq!(replaced, "execve([STAGE], [[STAGE] -c true])");
         assert_eq!(without_path("mkdir(/a/05-user.1.0)", "05-user"), "mkdir(/a/05-user.1.0)");
+    }
+
+    #[test]
+    fn ids_and_the_cgroup_around_are_replaced_and_other_numbers_are_not() {
+        let recording = Recording::default();
+        let run = Run { name: "08-cgroups", recording: &recording };
+        let normal = |text| normal(text, &run);
+        assert_eq!(normal("netlink link delete 3 = ENODEV"), "netlink link delete [LINK] = ENODEV");
+        assert_eq!(
+            normal("write /proc/17/uid_map \"0 1000 1\""),
+            "write /proc/[PID]/uid_map \"0 1000 1\""
+        );
+        assert_eq!(
+            normal("mkdir(/sys/fs/cgroup/pids/session-2/08-cgroups.1.0)"),
+            "mkdir([CGROUP]/[STAGE].1.0)"
+        );
+        assert_eq!(normal("mkdir(/sys/fs/cgroup/other)"), "mkdir(/sys/fs/cgroup/other)");
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::AutoStream;
 use anyhow::{Context, Result, bail};
@@ -179,6 +180,10 @@ fn compare(diff: &Diff) -> Result<ExitCode> {
     }
     let default = ["-c".into(), "true".into()];
     let args = if diff.args.is_empty() { &default[..] } else { &diff.args };
+    if !new.contains('/') {
+        // What the first run of a stage makes, such as the root directory, is no difference between the two.
+        run_quietly(&new, &default)?;
+    }
     let recordings = [run_quietly(&old, args)?, run_quietly(&new, args)?];
     let [before, after] = &recordings;
     let old = diff::Run { name: file_name(&old), recording: before };
@@ -203,13 +208,16 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// Whether it was said that a stage takes root.
+static NOTED: AtomicBool = AtomicBool::new(false);
+
 /// Runs a stage to compare it. An ordinary user runs those that take root as root of a user namespace.
 fn run_quietly(stage: &str, args: &[OsString]) -> Result<Recording> {
     let takes_root = matches!(file_name(stage).get(..2), Some("01" | "02" | "03" | "04"));
     let rootless = takes_root && !nix::unistd::geteuid().is_root();
-    if rootless {
+    if rootless && !NOTED.swap(true, Ordering::Relaxed) {
         eprintln!(
-            "lens: {stage} takes root: it runs in a user namespace, as with `cargo rootless`"
+            "lens: stages 01 to 04 take root: they run in a user namespace, as with `cargo rootless`"
         );
     }
     let program = Program::find(stage.as_ref(), args, rootless)?;

@@ -161,3 +161,28 @@ pub fn two_stages_are_compared_by_their_calls(lens: &Stage) {
     assert!(has("+   write /proc/[PID]/uid_map "), "{}", differ.stdout);
     assert!(!lines.iter().any(|line| line.starts_with(['-', '+']) && line.contains("pivot_root")));
 }
+
+pub fn a_difference_of_calls_is_without_what_the_first_run_of_all_makes(lens: &Stage) {
+    // There is no root directory yet: a stage makes it, with a program that it asks what it can do.
+    assert!(!fs::exists("/tmp/busybox").expect("stat"));
+    let differ = lens.run(["diff", "02", "03", "--calls"]);
+    assert_eq!(differ.code, 1, "{differ:?}");
+    assert!(differ.stdout.contains("\n+   chroot(.)"), "{}", differ.stdout);
+    assert!(!differ.stdout.contains("busybox --list"), "{}", differ.stdout);
+    assert!(differ.stdout.lines().all(|line| line == line.trim_end()), "{:?}", differ.stdout);
+}
+
+pub fn two_stages_are_compared_by_their_code(lens: &Stage) {
+    // As the alias `cargo diff` has it: the words behind it have the last say.
+    let differ = lens.run(["diff", "--code", "04", "05-user"]);
+    assert_eq!(differ.code, 1, "{differ:?}");
+    let has = |line: &str| differ.stdout.lines().any(|own| own.trim() == line);
+    assert!(has("--- a/04-mount/src/main.rs") || has("--- 04-mount/src/main.rs"), "{differ:?}");
+    assert!(has("+        .cloneflag(CloneFlags::CLONE_NEWUSER)"), "{differ:?}");
+    let same = lens.run(["diff", "--code", "04", "04"]);
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{same:?}");
+    let calls = lens.run(["diff", "--code", "04", "05", "--calls"]);
+    assert!(calls.stdout.starts_with("--- 04-mount\n+++ 05-user\n  host  [STAGE]"), "{calls:?}");
+    let none = lens.run(["diff", "--code", "04", "99"]);
+    assert_eq!((none.code, none.stderr.as_str()), (2, "lens: there is no stage 99\n"));
+}
