@@ -37,5 +37,5 @@ pub use harness::*;
 pub use needs::{has, need, skip, skipped, with_sudo};
 pub use stage::*;
 pub use testbed::host::{HOSTNAME, hostname};
-pub use testbed::{cgroup, eventually, gets, probe};
+pub use testbed::{cgroup, eventually, fastest, gets, probe};
 pub use traits::Traits;

@@ -2,7 +2,6 @@
 
 use std::process::Command;
 use std::thread;
-use std::time::Instant;
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -11,7 +10,8 @@ use nix::unistd::{Pid, getpid};
 use super::{WAIT, assert_no_process_but};
 use crate::snapshot::Snapshot;
 use crate::{
-    As, Container, Output, Stage, Test, Traits, eventually, gets, need, probe, restart, tests,
+    As, Container, Output, Stage, Test, Traits, eventually, fastest, gets, need, probe, restart,
+    tests,
 };
 
 /// Returns the tests for a stage of these traits.
@@ -91,10 +91,7 @@ fn assert_unchanged_after(stage: &Stage, signal: Signal) {
 /// before its first instruction to when the script runs. Returns the exit statuses.
 fn statuses_at_any_moment(stage: &Stage, end: impl Fn(Pid)) -> Vec<i32> {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
-    stage.sh("true").ok();
-    let start = Instant::now();
-    stage.sh("true").ok();
-    let whole_start = start.elapsed();
+    let whole_start = fastest(|| _ = stage.sh("true").ok());
     let (host, processes) = (Snapshot::take(), probe::processes());
     let mut statuses = Vec::new();
     for step in 0..60 {
