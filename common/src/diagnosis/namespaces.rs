@@ -284,7 +284,7 @@ pub(super) const ROWS: &[Row] = &[
             failure.is_capability(&[Errno::EINVAL]) && facts.root_mount == RootMount::Initramfs
         },
         explanation: |_, _| {
-            "The root file system is an initramfs, which cannot be moved away: start it on another one"
+            "The root file system is an initramfs, which cannot be moved away before Linux 7.0: start it on another one"
                 .into()
         },
         remedies: |_, _| Vec::new(),
