@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -10,7 +11,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, chdir, close, getpid, getppid, read, setpgid, write};
 
-use super::failure::Call;
+use super::failure::{Call, Step};
 use super::guard::close_all_but;
 use super::image::Image;
 use super::mark;
@@ -154,9 +155,20 @@ impl Child<'_> {
 
 /// Sees to it that but for standard input, output and error no descriptor leads out: CVE-2024-21626.
 fn close_all_on_exec() -> nix::Result<()> {
+    close_on_exec(3)
+}
+
+/// Looks whether the child will be able to do that. On an older kernel nothing else has to be put right first, such as a
+/// cgroup of one's own.
+pub(super) fn check_close_range() -> Result<()> {
+    // There is no such descriptor.
+    close_on_exec(libc::c_uint::MAX).context(Step::Prepare(Call::CloseRange))
+}
+
+fn close_on_exec(first: libc::c_uint) -> nix::Result<()> {
     // SAFETY: close_range(2) takes no pointers. With CLOEXEC the descriptors work until execve.
     Errno::result(unsafe {
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+        libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     })
     .map(drop)
 }

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{fchdir, pipe2};
 
-use super::child::{Child, Role};
+use super::child::{self, Child, Role};
 use super::container::{Created, Running};
 use super::failure::Step;
 use super::id_map::{IdMap, write_id_maps};
@@ -171,8 +171,10 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// clone(2), mostly EPERM; or those of [`write_id_maps`]. The child is gone then.
+    /// clone(2), mostly EPERM; or those of [`write_id_maps`]. The child is gone then. Before Linux 5.11 those of
+    /// close_range(2), EINVAL or ENOSYS.
     pub fn create(&self) -> Result<Created> {
+        child::check_close_range()?;
         let image = self.image()?;
         let current_dir = self.current_dir.as_ref().map(c_string).transpose()?;
         let is_job = leader::is_leader();
