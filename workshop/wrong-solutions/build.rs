@@ -1,4 +1,4 @@
-//! Puts all exercises, solutions and wrong solutions together, as modules of one program: each with the tests of its
+//! Puts all exercises, solutions, alternatives and wrong solutions together, as modules of one program: each with the tests of its
 //! exercise. One by one they would take minutes to build.
 
 use std::env;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 const TESTS: &str = "#[cfg(test)]\nmod tests {\n";
 
 fn main() -> Result<()> {
-    for watched in ["../exercises", "../solutions", "."] {
+    for watched in ["../exercises", "../solutions", "../alternatives", "."] {
         println!("cargo::rerun-if-changed={watched}");
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").context("Cargo sets it")?);
@@ -31,6 +31,9 @@ fn main() -> Result<()> {
         ];
         for wrong in files(Path::new(&name), 1)? {
             candidates.push((stem(&wrong)?, fs::read_to_string(&wrong)?, "Refused"));
+        }
+        for right in files(&Path::new("../alternatives").join(&name), 1)? {
+            candidates.push((stem(&right)?, fs::read_to_string(&right)?, "Accepted"));
         }
         for (candidate, text, verdict) in candidates {
             let module = format!("{name}__{candidate}");

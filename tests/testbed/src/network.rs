@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The port of the servers here.
 const PORT: u16 = 8000;
 
+/// Another one, for who wants to know whether a rule is about the first alone.
+pub const OTHER_PORT: u16 = 8053;
+
 /// A network namespace: the one in which this was opened, wherever the process is later.
 pub struct Network(Netlink);
 
@@ -52,6 +55,15 @@ impl Network {
     pub fn make_bridge(&self, name: &str) -> Result<u32> {
         let kind = LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]);
         self.make(up(link(vec![LinkAttribute::IfName(name.into()), kind])))?;
+        self.0.index_of(name)
+    }
+
+    /// Returns the index of a device of this namespace.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says to it, as where there is none.
+    pub fn index(&self, name: &str) -> Result<u32> {
         self.0.index_of(name)
     }
 
@@ -141,10 +153,12 @@ pub fn flags(name: &str) -> String {
     names.collect::<Vec<_>>().join(" ")
 }
 
-/// Lets the kernel accept connections, to all addresses of this network namespace, until the process ends.
+/// Lets the kernel accept connections, to both ports of all addresses of this network namespace, until the process ends.
 pub fn listen() -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).context("listen")?;
-    std::mem::forget(listener);
+    for port in [PORT, OTHER_PORT] {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).context("listen")?;
+        std::mem::forget(listener);
+    }
     Ok(())
 }
 
@@ -158,7 +172,16 @@ pub fn call(address: Ipv4Addr) -> String {
 
 /// Connects to an address as [`call`] does, and waits so long.
 pub fn call_within(address: Ipv4Addr, patience: Duration) -> String {
-    let called = TcpStream::connect_timeout(&SocketAddr::from((address, PORT)), patience);
+    call_at(SocketAddr::from((address, PORT)), patience)
+}
+
+/// Connects as [`call`] does, to this port.
+pub fn call_port(address: Ipv4Addr, port: u16) -> String {
+    call_at(SocketAddr::from((address, port)), PATIENCE)
+}
+
+fn call_at(address: SocketAddr, patience: Duration) -> String {
+    let called = TcpStream::connect_timeout(&address, patience);
     match called {
         Ok(_) => ANSWER.into(),
         // Nobody listens, and it is the other side that says so.

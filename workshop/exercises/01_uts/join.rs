@@ -39,18 +39,22 @@ mod tests {
     #[test]
     fn the_container_has_its_new_name() {
         exercise::as_root(READ, |host| {
-            let container = host.start(container);
-            host.run(|| rename(container.pid(), "kitchen"));
-            host.shows("the name of the container", host.inside(&container, hostname))
-                .should_be("kitchen");
+            host.may_change(&["uts"]);
+            let container = host.play(container);
+            for name in ["kitchen", "cellar"] {
+                host.run(|| rename(container.pid(), name));
+                host.shows("the name of the container", host.inside(&container, hostname))
+                    .should_be(name);
+            }
         });
     }
 
     #[test]
     fn the_host_keeps_its_name() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["uts"]);
             let before = hostname();
-            let container = host.start(container);
+            let container = host.play(container);
             host.run(|| rename(container.pid(), "kitchen"));
             host.shows("the name of the host", hostname()).should_be(before);
         });
@@ -59,10 +63,9 @@ mod tests {
     #[test]
     fn who_renames_it_enters_no_other_namespace() {
         exercise::as_root(READ, |host| {
-            let container = host.start(container);
+            host.may_change(&["uts"]);
+            let container = host.play(container);
             let visitor = host.start(|| rename(container.pid(), "kitchen"));
-            host.shows("the UTS namespace of who has entered", visitor.namespace("uts"))
-                .should_be(container.namespace("uts"));
             host.shows("the mount namespace of who has entered", visitor.namespace("mnt"))
                 .should_be(host.namespace("mnt"));
         });

@@ -28,7 +28,9 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use grader::exercise::{self, target};
+    use grader::{IdMap, write_id_maps};
     use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::{getgid, getpid, getuid};
 
     use super::*;
 
@@ -38,7 +40,7 @@ mod tests {
     fn a_container_of_its_own_root_owns_its_namespace() {
         exercise::as_user(READ, |host| {
             let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS;
-            let container = host.start(|| Ok(unshare(flags)?));
+            let container = host.play(|| Ok(unshare(flags)?));
             let file = container.open("ns/uts");
             let owner = host.run(|| Ok(target(&owner(&file)?)));
             host.shows("the owner of the container's UTS namespace", owner)
@@ -47,9 +49,28 @@ mod tests {
     }
 
     #[test]
+    fn the_owner_stays_the_owner_when_the_process_moves_on() {
+        exercise::as_user(READ, |host| {
+            let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
+            let container = host.play(|| {
+                let (users, groups) = (IdMap::one(0, getuid()), IdMap::one(0, getgid()));
+                unshare(flags)?;
+                write_id_maps(getpid(), &[users], &[groups])?;
+                let first = target(&File::open("/proc/self/ns/user")?);
+                unshare(CloneFlags::CLONE_NEWUSER)?;
+                Ok(first)
+            });
+            let file = container.open("ns/net");
+            let owner = host.run(|| Ok(target(&owner(&file)?)));
+            host.shows("the owner of a namespace whose process is in another one by now", owner)
+                .should_be(&container.value);
+        });
+    }
+
+    #[test]
     fn the_host_owns_what_its_root_has_made() {
         exercise::as_root(READ, |host| {
-            let container = host.start(|| Ok(unshare(CloneFlags::CLONE_NEWUTS)?));
+            let container = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWUTS)?));
             let file = container.open("ns/uts");
             let owner = host.run(|| Ok(target(&owner(&file)?)));
             host.shows("the owner of a namespace without a user namespace of its own", owner)

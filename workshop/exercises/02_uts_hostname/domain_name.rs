@@ -22,7 +22,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use grader::{exercise, hostname};
+    use grader::{Call, exercise, hostname, probe};
+    use nix::libc;
     use nix::sys::utsname::uname;
 
     use super::*;
@@ -36,24 +37,36 @@ mod tests {
     #[test]
     fn the_container_has_its_domain_name() {
         exercise::as_root(READ, |host| {
-            let container = host.start(|| container("cellar"));
-            host.shows("the container's NIS domain name", host.inside(&container, domain_name))
-                .should_be("cellar");
+            host.may_change(&["uts"]);
+            for name in ["cellar", "the-room-below-the-kitchen", "c"] {
+                let container = host.start(|| container(name));
+                host.shows("the container's NIS domain name", host.inside(&container, domain_name))
+                    .should_be(name);
+            }
         });
     }
 
     #[test]
     fn the_host_keeps_its_domain_name() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["uts"]);
             let before = domain_name();
-            host.start(|| container("cellar"));
+            // Before the call is made, and not only afterwards, when a name can have been put back.
+            let mut namespaces = String::new();
+            let look = |call: &Call| {
+                namespaces += &probe::namespace(call.process, "uts").display().to_string();
+            };
+            host.watch(&[libc::SYS_setdomainname], look, || container("cellar"));
             host.shows("the host's NIS domain name", domain_name()).should_be(before);
+            host.shows("the UTS namespaces in which a name has been set", namespaces)
+                .should_not_have(host.namespace("uts"));
         });
     }
 
     #[test]
     fn the_hostname_is_the_same_on_both_sides() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["uts"]);
             let before = hostname();
             let container = host.start(|| container("cellar"));
             host.shows("the container's hostname", host.inside(&container, hostname))
@@ -65,6 +78,7 @@ mod tests {
     #[test]
     fn a_name_of_65_bytes_is_an_error() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["uts"]);
             if host.run(|| Ok(container(&"x".repeat(65)).is_ok())) {
                 host.fail("The kernel takes no name of 65 bytes, and your function says that all is well.");
             }

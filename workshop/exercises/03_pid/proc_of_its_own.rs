@@ -46,6 +46,7 @@ mod tests {
 
     use grader::exercise;
     use grader::probe::processes;
+    use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
     use super::*;
 
@@ -60,11 +61,21 @@ mod tests {
     #[test]
     fn the_container_sees_itself_alone_and_the_host_what_it_saw() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["mnt", "pid"]);
             let before = list();
             let container = host.start(container);
             host.shows("the processes in the host's /proc", list()).should_have(before);
-            host.shows("the processes in the container's /proc", host.inside(&container, list))
+            // Wherever the first process of it is by now.
+            let children = container.children();
+            let first = *children.first().unwrap_or(&container.pid());
+            host.shows("the processes in the container's /proc", host.inside_process(first, list))
                 .should_be("1 sleep\n");
+            let kind = host.inside_process(first, || {
+                statfs("/proc")
+                    .is_ok_and(|file_system| file_system.filesystem_type() == PROC_SUPER_MAGIC)
+            });
+            host.shows("whether a proc file system is on the container's /proc", kind)
+                .should_be(true);
         });
     }
 }

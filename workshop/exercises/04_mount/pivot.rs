@@ -38,14 +38,19 @@ mod tests {
 
     const READ: &str = "book/src/04-mount.md#diff and pivot_root(2)";
 
-    const ROOT: &str = "/tmp/root";
+    /// Two of them, since there is more than one container.
+    const ROOTS: [&str; 2] = ["/tmp/root", "/tmp/other/root"];
 
-    /// Starts a container whose root directory has one file in it: "here".
-    fn start(host: &Host) -> Container<()> {
-        fs::create_dir(ROOT).unwrap();
-        fs::write(Path::new(ROOT).join("here"), "").unwrap();
+    /// The files in them.
+    const FILES: [&str; 2] = ["here", "there"];
+
+    /// Starts a container whose root directory has one file in it.
+    fn start(host: &Host, root: &str, file: &str) -> Container<()> {
+        host.may_change(&["mnt"]);
+        fs::create_dir_all(root).unwrap();
+        fs::write(Path::new(root).join(file), "").unwrap();
         let before = list("/");
-        let container = host.start(|| container(Path::new(ROOT)));
+        let container = host.start(|| container(Path::new(root)));
         host.shows("the files in the host's root directory", list("/")).should_be(before);
         container
     }
@@ -62,19 +67,21 @@ mod tests {
     #[test]
     fn the_process_is_in_its_root() {
         exercise::as_root(READ, |host| {
-            let container = start(host);
-            let proc = Path::new("/proc").join(container.pid().to_string());
-            host.shows("the files in the container's root directory", list(proc.join("root")))
-                .should_have("here");
-            host.shows("the files in its working directory", list(proc.join("cwd")))
-                .should_have("here");
+            for (root, file) in ROOTS.into_iter().zip(FILES) {
+                let container = start(host, root, file);
+                let proc = Path::new("/proc").join(container.pid().to_string());
+                host.shows("the files in the container's root directory", list(proc.join("root")))
+                    .should_have(file);
+                host.shows("the files in its working directory", list(proc.join("cwd")))
+                    .should_have(file);
+            }
         });
     }
 
     #[test]
     fn the_mount_namespace_has_no_other_root() {
         exercise::as_root(READ, |host| {
-            let container = start(host);
+            let container = start(host, ROOTS[0], FILES[0]);
             // setns(2) goes to the root of the namespace, wherever its processes have theirs.
             let files = host.inside(&container, || list("/"));
             host.shows("the files in the root of the container's mount namespace", files)
@@ -88,10 +95,10 @@ mod tests {
     #[test]
     fn the_host_keeps_its_mounts() {
         exercise::as_root(READ, |host| {
-            start(host);
+            start(host, ROOTS[0], FILES[0]);
             let places = places(&host.read("mounts"));
             host.shows("the places where something is mounted on the host", places)
-                .should_not_have(ROOT);
+                .should_not_have(ROOTS[0]);
         });
     }
 }

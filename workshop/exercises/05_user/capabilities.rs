@@ -56,33 +56,38 @@ mod tests {
     const READ: &str = "book/src/05-user.md#may and capabilities(7)";
 
     /// CAP_NET_BIND_SERVICE, to listen on a port below 1024: linux/capability.h.
-    const KEPT: c_ulong = 10;
+    const BIND: c_ulong = 10;
 
-    /// The set with this one alone, as /proc shows it.
-    const ALONE: &str = "0000000000000400";
+    /// CAP_MKNOD, and one above 31.
+    const OTHERS: [c_ulong; 2] = [27, 37];
 
     /// Starts a program that has time, and returns its process id.
-    fn start_sleep() -> Result<i32> {
-        Ok(start(Command::new("sleep").arg("60"), KEPT)?.id() as i32)
+    fn start_sleep(kept: c_ulong) -> Result<i32> {
+        Ok(start(Command::new("sleep").arg("60"), kept)?.id() as i32)
     }
 
     #[test]
     fn the_program_has_one_capability() {
         exercise::as_root(READ, |host| {
-            let program = Pid::from_raw(host.start(start_sleep).value);
-            host.shows("the program's capabilities", probe::status(program, "CapEff"))
-                .should_be(ALONE);
-            host.shows("the program's bounding set", probe::status(program, "CapBnd"))
-                .should_be(ALONE);
-            host.shows("the program's no_new_privs", probe::status(program, "NoNewPrivs"))
-                .should_be(1);
+            for kept in [BIND].into_iter().chain(OTHERS) {
+                let launcher = host.start(|| start_sleep(kept));
+                let program = Pid::from_raw(launcher.value);
+                // The set with this one alone, as /proc shows it.
+                let alone = format!("{:016x}", 1_u64 << kept);
+                host.shows("the program's capabilities", probe::status(program, "CapEff"))
+                    .should_be(&alone);
+                host.shows("the program's bounding set", probe::status(program, "CapBnd"))
+                    .should_be(&alone);
+                host.shows("the program's no_new_privs", probe::status(program, "NoNewPrivs"))
+                    .should_be(1);
+            }
         });
     }
 
     #[test]
     fn the_launcher_keeps_what_it_has() {
         exercise::as_root(READ, |host| {
-            let launcher = host.start(start_sleep);
+            let launcher = host.start(|| start_sleep(BIND));
             for set in ["CapBnd", "CapEff"] {
                 host.shows("a set of the launcher's", probe::status(launcher.pid(), set))
                     .should_be(probe::status(Pid::this(), set));

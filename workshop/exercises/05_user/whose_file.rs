@@ -49,7 +49,8 @@ mod tests {
     #[test]
     fn what_root_inside_has_written_is_yours_outside() {
         exercise::as_user(READ, |host| {
-            let container = host.start(|| write_as(0));
+            host.may_change(&["user"]);
+            let container = host.play(|| write_as(0));
             let (outside, inside) = host.run(|| owners(Path::new(FILE), container.pid()));
             host.shows("the owner, seen from outside", outside).should_be(getuid());
             host.shows("the owner, seen from inside", inside).should_be(0);
@@ -59,7 +60,8 @@ mod tests {
     #[test]
     fn another_container_has_another_number() {
         exercise::as_user(READ, |host| {
-            let container = host.start(|| write_as(7));
+            host.may_change(&["user"]);
+            let container = host.play(|| write_as(7));
             let (outside, inside) = host.run(|| owners(Path::new(FILE), container.pid()));
             host.shows("the owner, seen from outside", outside).should_be(getuid());
             host.shows("the owner, seen by user 7", inside).should_be(7);
@@ -69,11 +71,25 @@ mod tests {
     #[test]
     fn what_is_not_in_the_map_is_nobodys() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["user"]);
             fs::write(FILE, "Yours, the host").unwrap();
-            let container = host.start(|| Ok(unshare(CloneFlags::CLONE_NEWUSER)?));
+            let container = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWUSER)?));
             let (outside, inside) = host.run(|| owners(Path::new(FILE), container.pid()));
             host.shows("the owner, seen from outside", outside).should_be(0);
             host.shows("the owner, seen without a map", inside).should_be(65534);
+        });
+    }
+
+    #[test]
+    fn the_machines_files_are_nobodys_on_this_host() {
+        exercise::as_user(READ, |host| {
+            host.may_change(&["user"]);
+            let container = host.play(|| write_as(7));
+            // It belongs to the machine's root, who has no number here.
+            let file = Path::new("/etc/passwd");
+            let (outside, inside) = host.run(|| owners(file, container.pid()));
+            host.shows("the owner of /etc/passwd, seen from outside", outside).should_be(65534);
+            host.shows("the owner of /etc/passwd, seen by user 7", inside).should_be(65534);
         });
     }
 }

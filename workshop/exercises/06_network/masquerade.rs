@@ -56,6 +56,19 @@ mod tests {
     const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
     const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
+    // A second container on the bridge, and another network of this machine, which is none of the containers'.
+    const SECOND: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 77);
+    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 20, 20, 2);
+    const OTHER_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 20, 20, 1);
+
+    /// A rule that somebody else has on this host.
+    const OTHERS: &str = "table ip others {
+        chain count {
+            type filter hook input priority 0
+            counter
+        }
+    }";
+
     /// Starts a container behind the bridge of this host, and the Internet behind its uplink. The Internet knows a
     /// way to the container: so it is seen whom it would answer to.
     fn networks(host: &Host) -> [Container<()>; 2] {
@@ -64,15 +77,20 @@ mod tests {
             unshare(CloneFlags::CLONE_NEWNET)?;
             network::listen()
         };
-        let [container, internet] = [host.start(own_network), host.start(own_network)];
-        host.run(|| {
+        host.may_leave(&["+ nft rule:"]);
+        let [container, internet] = [host.play(own_network), host.play(own_network)];
+        host.play(|| {
             fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
             let machine = Network::open()?;
             let bridge = machine.make_bridge("brg0")?;
             machine.configure("brg0", BRIDGE)?;
             machine.make_pair(Some(bridge), "port", container.pid(), "eth0")?;
             machine.make_pair(None, "uplink", internet.pid(), "home")?;
-            machine.configure("uplink", UPLINK)
+            machine.configure("uplink", UPLINK)?;
+            let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
+            let nft = Command::new("nft").arg(OTHERS).env("PATH", path).status()?;
+            ensure!(nft.success(), "nft: {nft}");
+            Ok(())
         });
         network::join(host, &container, "eth0", CONTAINER);
         network::route(host, &container, INTERNET, BRIDGE);
@@ -90,6 +108,48 @@ mod tests {
             host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
                 .should_be(UPLINK);
             host.shows("a connection to the Internet", outcome).should_be("an answer");
+        });
+    }
+
+    #[test]
+    fn it_is_the_same_for_another_container_and_another_port() {
+        exercise::as_root(READ, |host| {
+            let [_container, internet] = networks(host);
+            let second = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
+            host.play(|| {
+                let machine = Network::open()?;
+                machine.make_pair(Some(machine.index("brg0")?), "second", second.pid(), "eth0")
+            });
+            network::join(host, &second, "eth0", SECOND);
+            network::route(host, &second, INTERNET, BRIDGE);
+            host.run(masquerade);
+            let outcome =
+                host.inside(&second, || network::call_port(INTERNET, network::OTHER_PORT));
+            host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
+                .should_be(UPLINK);
+            host.shows("a connection to another port", outcome).should_be("an answer");
+        });
+    }
+
+    #[test]
+    fn another_network_goes_on_as_before() {
+        exercise::as_root(READ, |host| {
+            let [_container, internet] = networks(host);
+            let other = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
+            host.play(|| {
+                let machine = Network::open()?;
+                machine.make_pair(None, "other0", other.pid(), "eth0")?;
+                machine.configure("other0", OTHER_GATEWAY)
+            });
+            network::join(host, &other, "eth0", OTHER);
+            network::route(host, &other, INTERNET, OTHER_GATEWAY);
+            network::route(host, &internet, OTHER, UPLINK);
+            host.run(masquerade);
+            let outcome = host.inside(&other, || network::call(INTERNET));
+            host.shows("a connection from another network to the Internet", outcome)
+                .should_be("an answer");
+            host.shows("the sender that the Internet sees then", probe::peers(internet.pid()))
+                .should_be(OTHER);
         });
     }
 

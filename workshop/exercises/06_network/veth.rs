@@ -51,7 +51,7 @@ mod tests {
     /// Starts two containers with a cable between them.
     fn connected(host: &Host) -> [Container<()>; 2] {
         let own_network = || Ok(unshare(CloneFlags::CLONE_NEWNET)?);
-        let both = [host.start(own_network), host.start(own_network)];
+        let both = [host.play(own_network), host.play(own_network)];
         host.run(|| Network::open()?.make(cable(both[0].pid(), both[1].pid())));
         both
     }

@@ -61,34 +61,39 @@ mod tests {
 
     const READ: &str = "book/src/07-ipc.md#failure and ipc_namespaces(7)";
 
-    const KEY: i32 = 4711;
+    const KEYS: [i32; 2] = [4711, 815];
 
-    /// Makes the host's queue, with one message.
-    fn order() -> i32 {
-        let queue = open(KEY).unwrap();
-        send(queue, b'?').unwrap();
+    /// Makes the host's queue, with an order, and one more for somebody else.
+    fn order(key: i32, first: u8) -> i32 {
+        let queue = open(key).unwrap();
+        send(queue, first).unwrap();
+        send(queue, b'+').unwrap();
         queue
     }
 
     #[test]
     fn the_container_gets_the_order() {
         exercise::as_root(READ, |host| {
-            order();
-            let container = host.start(|| container(KEY, b'!'));
-            host.shows("what the container has received", char::from(container.value))
-                .should_be('?');
+            host.may_change(&["ipc"]);
+            for (key, first) in KEYS.into_iter().zip(*b"?*") {
+                order(key, first);
+                let container = host.start(|| container(key, b'!'));
+                host.shows("what the container has received", char::from(container.value))
+                    .should_be(char::from(first));
+            }
         });
     }
 
     #[test]
     fn the_answer_stays_in_the_container() {
         exercise::as_root(READ, |host| {
-            order();
-            let container = host.start(|| container(KEY, b'!'));
+            host.may_change(&["ipc"]);
+            order(KEYS[0], b'?');
+            let container = host.start(|| container(KEYS[0], b'!'));
             host.shows("the IPC namespace of the container", container.namespace("ipc"))
                 .should_not_be(host.namespace("ipc"));
             host.shows("the host's queue in /proc/sysvipc/msg", probe::message_queues())
-                .should_be("key 4711: 0 messages");
+                .should_be("key 4711: 1 messages");
             let inside = host.inside(&container, probe::message_queues);
             host.shows("the container's queues in /proc/sysvipc/msg", inside)
                 .should_be("key 4711: 1 messages");
@@ -98,12 +103,16 @@ mod tests {
     #[test]
     fn later_messages_of_the_host_are_not_there_inside() {
         exercise::as_root(READ, |host| {
-            let queue = order();
-            let container = host.start(|| container(KEY, b'!'));
-            send(queue, b'#').unwrap();
-            let inside = host.inside(&container, || receive(open(KEY).unwrap()).unwrap_or(b'-'));
-            host.shows("the first message in the container's queue", char::from(inside))
-                .should_be('!');
+            host.may_change(&["ipc"]);
+            for (key, answer) in KEYS.into_iter().zip(*b"!=") {
+                let queue = order(key, b'?');
+                let container = host.start(|| container(key, answer));
+                send(queue, b'#').unwrap();
+                let inside =
+                    host.inside(&container, || receive(open(key).unwrap()).unwrap_or(b'-'));
+                host.shows("the first message in the container's queue", char::from(inside))
+                    .should_be(char::from(answer));
+            }
         });
     }
 }

@@ -49,12 +49,14 @@ mod tests {
     /// Where the host has its list.
     const HOST: &str = "/tmp/host";
 
-    /// Where the container is to have its own.
-    const DIRECTORY: &str = "/tmp/container";
+    /// Where the containers are to have their own.
+    const DIRECTORIES: [&str; 2] = ["/tmp/container", "/tmp/elsewhere"];
 
     /// Gives the host a queue, and its list.
     fn make_host() {
-        fs::create_dir(DIRECTORY).unwrap();
+        for directory in DIRECTORIES {
+            fs::create_dir(directory).unwrap();
+        }
         fs::create_dir(HOST).unwrap();
         mount(Some("host"), HOST, Some("mqueue"), MsFlags::empty(), NONE).unwrap();
         make_queue("/letters").unwrap();
@@ -71,21 +73,25 @@ mod tests {
     #[test]
     fn the_container_sees_its_own_queue_and_no_other() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["ipc", "mnt"]);
             make_host();
-            let container = host.start(|| container(Path::new(DIRECTORY)));
-            let listed = host.inside(&container, || list(DIRECTORY));
-            host.shows("what the container has listed in /tmp/container", listed)
-                .should_be("inside");
+            for directory in DIRECTORIES {
+                let container = host.start(|| container(Path::new(directory)));
+                let listed = host.inside(&container, || list(directory));
+                host.shows(&format!("what the container has listed in {directory}"), listed)
+                    .should_be("inside");
+            }
         });
     }
 
     #[test]
     fn what_is_made_in_the_list_is_a_queue_of_the_container() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["ipc", "mnt"]);
             make_host();
-            let container = host.start(|| container(Path::new(DIRECTORY)));
+            let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             let found = host.inside(&container, || {
-                fs::write(format!("{DIRECTORY}/made"), "").unwrap();
+                fs::write(format!("{}/made", DIRECTORIES[0]), "").unwrap();
                 let opened = mq_open("/made", MQ_OFlag::O_RDONLY, Mode::empty(), None);
                 opened.map_or_else(|errno| errno.to_string(), |_| "there".into())
             });
@@ -96,8 +102,9 @@ mod tests {
     #[test]
     fn the_host_sees_its_own_queue_and_no_other() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["ipc", "mnt"]);
             make_host();
-            let container = host.start(|| container(Path::new(DIRECTORY)));
+            let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             host.shows("the IPC namespace of the container", container.namespace("ipc"))
                 .should_not_be(host.namespace("ipc"));
             host.shows("what the host has listed in /tmp/host", list(HOST)).should_be("letters");

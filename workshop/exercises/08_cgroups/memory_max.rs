@@ -127,11 +127,39 @@ mod tests {
     }
 
     #[test]
-    fn the_event_is_read() {
+    fn the_events_are_counted() {
         exercise::with_cgroup("memory", READ, |host| {
             let cgroup = host.cgroup().join("container");
             let _container = eat_limited(host);
             host.shows("what `killed` has returned", host.run(|| killed(&cgroup))).should_be(1);
+            // One more, which is as hungry.
+            let second = host.park(eat);
+            fs::write(cgroup.join("cgroup.procs"), second.pid().to_string()).unwrap();
+            second.release();
+            host.shows("what `killed` has returned", host.run(|| killed(&cgroup))).should_be(2);
+        });
+    }
+
+    #[test]
+    fn nobody_has_been_killed_in_the_beginning() {
+        exercise::with_cgroup("memory", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let number = host.run(|| killed(&cgroup));
+            host.shows("what `killed` has returned for a new cgroup", number).should_be(0);
+        });
+    }
+
+    #[test]
+    fn the_limit_is_there_before_the_process() {
+        exercise::with_cgroup("memory", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let container = host.park(eat);
+            let file = files(&cgroup).memory;
+            let limit = || limit_memory(&cgroup, container.pid(), 2 * LIMIT);
+            let shown = host.at_the_move(&format!("container/{file}"), limit);
+            host.shows("the limit of memory when the process is moved", shown).should_be(2 * LIMIT);
         });
     }
 

@@ -34,6 +34,9 @@ mod tests {
 
     const LIMIT: u32 = 5;
 
+    /// There is more than one container.
+    const OTHER_LIMIT: u32 = 7;
+
     /// Starts children, until the kernel says no or there are ten of them.
     fn fork_ten() -> Result<()> {
         for _ in 0..10 {
@@ -69,6 +72,16 @@ mod tests {
                 .should_be(LIMIT - 1);
             host.shows("pids.events", host.read_cgroup("container/pids.events"))
                 .should_have("max 1");
+        });
+    }
+
+    #[test]
+    fn the_limit_is_there_before_the_process() {
+        exercise::with_cgroup("pids", READ, |host| {
+            let container = host.park(fork_ten);
+            let limit = || limit_processes(host.cgroup(), container.pid(), OTHER_LIMIT);
+            let shown = host.at_the_move("container/pids.max", limit);
+            host.shows("pids.max when the process is moved", shown).should_be(OTHER_LIMIT);
         });
     }
 

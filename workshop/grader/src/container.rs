@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use common::reexec;
+use nix::libc::c_long;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid, pause, read, write};
@@ -17,25 +20,33 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use testbed::{cgroup, probe};
 
-use crate::host::Host;
+use crate::host::{Host, namespaces};
+use crate::watch::{Call, Listener, announce};
 
-/// Seconds that a learner's function may take.
-const PATIENCE: u16 = 10;
+/// How long a learner's function may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a function in another process can return.
 pub trait Value: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Value for T {}
 
 /// The child of [`Host::park`]: runs the function when it is told to, and tells what it has returned.
+///
+/// - `watched`: the calls that are announced before they are made, and to whom.
 pub(crate) fn learn<T: Value>(
     function: impl FnOnce() -> Result<T>,
     hold: OwnedFd,
     report: OwnedFd,
+    watched: Option<(&[c_long], UnixStream)>,
 ) -> ! {
     let this = getpid();
     // End of file: the test has ended.
     if read(&hold, &mut [0]) != Ok(1) {
         process::exit(1);
+    }
+    if let Some((calls, to)) = watched {
+        // Where that is not to be had, the function is judged by what it leaves alone.
+        let _ = announce(calls, &to);
     }
     let result = panic::catch_unwind(AssertUnwindSafe(function));
     if getpid() != this {
@@ -88,6 +99,8 @@ pub struct Parked<'a, T> {
     process: Process,
     release: OwnedFd,
     outcome: OwnedFd,
+    /// Where its calls are announced.
+    calls: Option<UnixStream>,
     value: PhantomData<T>,
 }
 
@@ -97,8 +110,9 @@ impl<'a, T: Value> Parked<'a, T> {
         process: Process,
         release: OwnedFd,
         outcome: OwnedFd,
+        calls: Option<UnixStream>,
     ) -> Parked<'a, T> {
-        Parked { host, process, release, outcome, value: PhantomData }
+        Parked { host, process, release, outcome, calls, value: PhantomData }
     }
 
     /// Its process id, as the host sees it.
@@ -113,13 +127,45 @@ impl<'a, T: Value> Parked<'a, T> {
     /// As [`Host::start`].
     #[track_caller]
     pub fn release(self) -> Container<T> {
+        self.release_watched(&mut |_| {})
+    }
+
+    /// As [`Parked::release`], for a learner's function: what it leaves on the host, and in which namespaces, is
+    /// compared with what was there before.
+    #[track_caller]
+    pub(crate) fn release_judged(self, look: &mut dyn FnMut(&Call)) -> Container<T> {
+        let host = self.host;
+        let (before, state) = (namespaces(self.pid()), host.state());
+        let container = self.release_watched(look);
+        host.judge_all(container.pid(), &before, state);
+        container
+    }
+
+    #[track_caller]
+    fn release_watched(self, look: &mut dyn FnMut(&Call)) -> Container<T> {
         let _ = write(&self.release, &[1]);
-        let ready = {
-            let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
-            poll(&mut outcome, PollTimeout::from(PATIENCE * 1000)).expect("poll")
-        };
-        if ready == 0 {
-            self.host.fail(&format!("Your function has not returned in {PATIENCE} seconds."));
+        let listener = self.calls.as_ref().and_then(Listener::receive);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut polled = vec![PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
+            let calls = listener.iter();
+            polled.extend(
+                calls.map(|calls| PollFd::new(calls.descriptor().as_fd(), PollFlags::POLLIN)),
+            );
+            let timeout = PollTimeout::try_from(left).expect("some seconds");
+            if poll(&mut polled, timeout).expect("poll") == 0 {
+                let seconds = PATIENCE.as_secs();
+                self.host.fail(&format!("Your function has not returned in {seconds} seconds."));
+            }
+            let asked = |index: usize| {
+                let events = polled.get(index).and_then(PollFd::revents);
+                events.is_some_and(|events| events.contains(PollFlags::POLLIN))
+            };
+            match &listener {
+                Some(listener) if asked(1) => listener.answer(look),
+                _ => break,
+            }
         }
         let mut line = String::new();
         BufReader::new(File::from(self.outcome)).read_line(&mut line).expect("a line");

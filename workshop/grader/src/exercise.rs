@@ -117,6 +117,7 @@ impl<'a> Exercise<'a> {
                 become_ordinary(root)?;
                 self.surround(directory, |host| {
                     test(host);
+                    host.judge();
                     let _ = write(&done, &[1]);
                 })
             })?;
@@ -164,7 +165,7 @@ impl<'a> Exercise<'a> {
     fn judge(&self, cgroup: Option<PathBuf>, test: impl FnOnce(&Host)) -> Result<ExitCode> {
         alarm::set(TIMEOUT);
         panic::set_hook(Box::new(|panic| eprintln!("\n{}\n", message(panic).trim_end())));
-        let host = Host::new(self.read, cgroup, self.controller);
+        let host = Host::new(self.read, cgroup, self.controller, self.machine);
         let result = panic::catch_unwind(AssertUnwindSafe(|| test(&host)));
         Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

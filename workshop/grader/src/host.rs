@@ -1,19 +1,25 @@
 //! The throw-away host, as a test sees it.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
+use nix::libc::{SYS_write, c_long};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2};
 use testbed::{cgroup, probe};
 
 use crate::container::{Container, Parked, Process, Value, learn};
 use crate::shows::Shows;
+use crate::state::State;
+use crate::watch::Call;
 
 /// The words that a test fails with where the machine lacks what it takes.
 pub const NEEDS: &str = "This exercise needs";
@@ -25,13 +31,46 @@ pub struct Host {
     /// What its cgroup is there for.
     controller: String,
     this: Pid,
+    /// The kinds of namespaces that a learner's function may make or enter.
+    kinds: RefCell<Vec<String>>,
+    /// How the lines begin that say what a learner's function may change.
+    may_leave: RefCell<Vec<String>>,
+    /// Whether it is the machine itself, where others change things, too.
+    machine: bool,
+    faults: RefCell<Vec<String>>,
 }
 
 impl Host {
     /// Returns the host that this process is on.
-    pub(crate) fn new(read: &str, cgroup: Option<PathBuf>, controller: Option<&str>) -> Host {
+    pub(crate) fn new(
+        read: &str,
+        cgroup: Option<PathBuf>,
+        controller: Option<&str>,
+        machine: bool,
+    ) -> Host {
         let controller = controller.unwrap_or_default().into();
-        Host { read: read.into(), cgroup, controller, this: getpid() }
+        Host {
+            read: read.into(),
+            cgroup,
+            controller,
+            this: getpid(),
+            kinds: RefCell::default(),
+            may_leave: RefCell::default(),
+            machine,
+            faults: RefCell::default(),
+        }
+    }
+
+    /// Says which kinds of namespaces the learner's functions of this test may make or enter, by their names in
+    /// /proc/PID/ns. Before that they may leave none of the host's.
+    pub fn may_change(&self, kinds: &[&str]) {
+        self.kinds.borrow_mut().extend(kinds.iter().map(|kind| (*kind).to_owned()));
+    }
+
+    /// Says what the learner's functions of this test may change on the host: how the lines begin, such as
+    /// `+ file: /tmp/letter`, `+ mount:` or `+ limit: `. Before that they may leave no trace.
+    pub fn may_leave(&self, changes: &[&str]) {
+        self.may_leave.borrow_mut().extend(changes.iter().map(|change| (*change).to_owned()));
     }
 
     /// Runs a learner's function in a process of its own, and returns when it has returned. The process is
@@ -39,16 +78,55 @@ impl Host {
     ///
     /// # Panics
     ///
-    /// When the function returns an error, panics, or does not return in time.
+    /// When the function returns an error, panics, or does not return in time. In the end, when it has left or destroyed
+    /// something on the host, or has made or entered a namespace, and was not allowed to.
     #[track_caller]
     pub fn start<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
+        self.park(function).release_judged(&mut |_| {})
+    }
+
+    /// As [`Host::start`], for what the test itself does to play the host, or a container: nobody judges it.
+    #[track_caller]
+    pub fn play<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
         self.park(function).release()
+    }
+
+    /// As [`Host::start`], and calls `look` before each of these system calls is made, such as `libc::SYS_write`.
+    #[track_caller]
+    pub fn watch<T: Value>(
+        &self,
+        calls: &[c_long],
+        mut look: impl FnMut(&Call),
+        function: impl FnOnce() -> Result<T>,
+    ) -> Container<T> {
+        self.fork(function, Some(calls)).release_judged(&mut look)
     }
 
     /// As [`Host::start`], for what a function returns alone.
     #[track_caller]
     pub fn run<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> T {
         self.start(function).value
+    }
+
+    /// Runs a learner's function as [`Host::run`] does, and returns what a file of [`Host::cgroup`] shows at the moment
+    /// before the function moves a process to the cgroup `container`.
+    #[track_caller]
+    pub fn at_the_move<T: Value>(
+        &self,
+        file: &str,
+        function: impl FnOnce() -> Result<T>,
+    ) -> String {
+        let destination = self.cgroup().join("container");
+        let mut shown = None;
+        let look = |call: &Call| {
+            let moves = call.file.ends_with("cgroup.procs") || call.file.ends_with("tasks");
+            if moves && call.file.parent() == Some(&destination) {
+                shown.get_or_insert_with(|| self.read_cgroup(file));
+            }
+        };
+        self.watch(&[SYS_write], look, function);
+        // Where the kernel does not tell of calls: what there is afterwards.
+        shown.unwrap_or_else(|| self.read_cgroup(file))
     }
 
     /// As [`Host::start`], in process 1 of a new PID namespace. The /proc there is the host's. Not for
@@ -60,24 +138,103 @@ impl Host {
         let parked = self.park(function);
         let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
         setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
-        parked.release()
+        parked.release_judged(&mut |_| {})
     }
 
-    /// Makes the process for a learner's function, which waits there until it is released.
+    /// Makes the process for a function, which waits there until it is released. What the function does is not
+    /// judged.
     #[track_caller]
     pub fn park<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Parked<'_, T> {
+        self.fork(function, None)
+    }
+
+    #[track_caller]
+    fn fork<T: Value>(
+        &self,
+        function: impl FnOnce() -> Result<T>,
+        watched: Option<&[c_long]>,
+    ) -> Parked<'_, T> {
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        let (calls, announcer) = watched.map(|_| UnixStream::pair().expect("sockets")).unzip();
         assert_eq!(getpid(), self.this, "only the test starts functions");
         // SAFETY: this process has one thread, so that the child has all of it.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { child } => {
                 let process = Process::new(child, self.cgroup.clone());
-                Parked::new(self, process, release, outcome)
+                Parked::new(self, process, release, outcome, calls)
             }
             ForkResult::Child => {
-                drop((release, outcome));
-                learn(function, hold, report)
+                drop((release, outcome, calls));
+                learn(function, hold, report, watched.zip(announcer))
+            }
+        }
+    }
+
+    /// Returns the host as it is now. The machine itself is nobody's alone, and is not looked at.
+    pub(crate) fn state(&self) -> Option<State> {
+        (!self.machine).then(|| State::take(self.cgroup.as_deref()))
+    }
+
+    /// Notes a fault that fails the test in the end, unless it fails for a reason of its own, which tells more.
+    fn note(&self, fault: String) {
+        self.faults.borrow_mut().push(fault);
+    }
+
+    /// Fails where a fault has been noted.
+    pub(crate) fn judge(&self) {
+        if let Some(fault) = self.faults.borrow().first() {
+            self.fail(fault);
+        }
+    }
+
+    /// Notes what is wrong about what a function has left, and about where its processes are.
+    pub(crate) fn judge_all(
+        &self,
+        process: Pid,
+        before: &BTreeMap<String, String>,
+        state: Option<State>,
+    ) {
+        if !Path::new("/proc/self").exists() {
+            let shown = self.shows("what your function leaves on the host", "no /proc");
+            return self.note(shown.wrong("what was there before", &""));
+        }
+        self.judge_namespaces(process, before);
+        self.judge_state(process, state);
+    }
+
+    /// Notes where the host is not as it was, but for what may be left.
+    fn judge_state(&self, own: Pid, before: Option<State>) {
+        let Some(before) = before else { return };
+        let may_leave = self.may_leave.borrow();
+        let allowed = |change: &String| may_leave.iter().any(|start| change.starts_with(start));
+        let changes: Vec<_> =
+            before.changes(own).into_iter().filter(|change| !allowed(change)).collect();
+        if !changes.is_empty() {
+            let shown = self.shows("what your function leaves on the host", changes.join("\n"));
+            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
+        }
+    }
+
+    /// Notes where a process, or one that comes from it, is in other namespaces than those that the first one was in,
+    /// but for the kinds that may change.
+    fn judge_namespaces(&self, process: Pid, before: &BTreeMap<String, String>) {
+        let kinds = self.kinds.borrow();
+        let may_change =
+            |kind: &str| kinds.iter().any(|known| known == kind.trim_end_matches("_for_children"));
+        for pid in [process].into_iter().chain(probe::descendants(process)) {
+            let now = namespaces(pid);
+            for (kind, known) in before.iter().filter(|(kind, _)| !may_change(kind)) {
+                // A new PID namespace has no name before there is a process in it; a process that has ended has none.
+                let namespace = now.get(kind).map_or("a new one", String::as_str);
+                if !now.is_empty() && namespace != known {
+                    let name = probe::read(pid, "comm");
+                    let what = format!(
+                        "a namespace that is none of your function's business, {kind} of process {pid} ({})",
+                        name.trim_end()
+                    );
+                    self.note(self.shows(&what, namespace).wrong("", known));
+                }
             }
         }
     }
@@ -85,19 +242,26 @@ impl Host {
     /// Runs `probe` in the namespaces of `container`, as nsenter(1) does.
     #[track_caller]
     pub fn inside<T, V: Value>(&self, container: &Container<T>, probe: impl FnOnce() -> V) -> V {
-        let pid = container.pid();
+        self.inside_process(container.pid(), probe)
+    }
+
+    /// As [`Host::inside`], in the namespaces of any process.
+    #[track_caller]
+    pub fn inside_process<V: Value>(&self, pid: Pid, probe: impl FnOnce() -> V) -> V {
         let kinds = ["user", "mnt", "uts", "ipc", "net", "cgroup"];
-        let others =
-            kinds.into_iter().filter(|kind| container.namespace(kind) != self.namespace(kind));
+        let is_other =
+            |kind: &&str| probe::namespace(pid, kind).display().to_string() != self.namespace(kind);
+        let others = kinds.into_iter().filter(is_other);
         let files: Vec<File> = others
             .map(|kind| File::open(format!("/proc/{pid}/ns/{kind}")).expect("the process is there"))
             .collect();
-        self.run(|| {
+        let visitor = self.play(|| {
             for file in &files {
                 setns(file, CloneFlags::empty()).context("enter the container")?;
             }
             Ok(probe())
-        })
+        });
+        visitor.value
     }
 
     /// Returns the identity of a namespace of the host, as in `uts:[4026531838]`.
@@ -167,6 +331,16 @@ impl Host {
     pub fn fail(&self, why: &str) -> ! {
         panic!("{why}\nRead {}", self.read)
     }
+}
+
+/// Returns the namespaces of a process, by their names in /proc/PID/ns. One that has just ended has none.
+pub(crate) fn namespaces(process: Pid) -> BTreeMap<String, String> {
+    let files = fs::read_dir(format!("/proc/{process}/ns")).into_iter().flatten().flatten();
+    let named = files.filter_map(|file| {
+        let namespace = fs::read_link(file.path()).ok()?;
+        Some((file.file_name().into_string().ok()?, namespace.display().to_string()))
+    });
+    named.collect()
 }
 
 /// Returns what a descriptor is for, as in `user:[4026531837]`.

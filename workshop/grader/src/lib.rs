@@ -17,8 +17,11 @@ pub mod exercise;
 mod host;
 pub mod network;
 mod shows;
+mod state;
 mod throw_away;
+mod watch;
 
 pub use common::reexec::{IdMap, write_id_maps};
 pub use testbed::host::hostname;
 pub use testbed::{cgroup, probe};
+pub use watch::Call;

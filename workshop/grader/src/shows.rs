@@ -36,17 +36,21 @@ impl Shows<'_> {
         self.judge(!self.value.contains(&part.to_string()), "nothing with ", &part);
     }
 
-    #[track_caller]
-    fn judge(&self, right: bool, relation: &str, value: &dyn Display) {
-        if right {
-            return;
-        }
+    /// Returns what a failure says.
+    pub(crate) fn wrong(&self, relation: &str, expected: &dyn Display) -> String {
         let indented = |text: &str| text.trim_end().replace('\n', "\n                    ");
-        self.host.fail(&format!(
+        format!(
             "Wrong: {}.\n  the kernel shows  {}\n  it should show    {relation}{}",
             self.what,
             indented(&self.value),
-            indented(&value.to_string())
-        ));
+            indented(&expected.to_string())
+        )
+    }
+
+    #[track_caller]
+    fn judge(&self, right: bool, relation: &str, expected: &dyn Display) {
+        if !right {
+            self.host.fail(&self.wrong(relation, expected));
+        }
     }
 }

@@ -28,17 +28,30 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::process::exit;
+
     use grader::exercise;
     use nix::sched::{CloneFlags, unshare};
+    use nix::sys::wait::wait;
     use nix::unistd::{ForkResult, fork, pause};
 
     use super::*;
 
     const READ: &str = "book/src/03-pid.md#run and pid_namespaces(7)";
 
+    /// Starts a process for a function, with which it ends.
+    fn start(function: impl FnOnce()) {
+        // SAFETY: this process has one thread.
+        if let Ok(ForkResult::Child) = unsafe { fork() } {
+            function();
+            exit(0);
+        }
+    }
+
     #[test]
     fn process_1_of_a_container_has_two_numbers() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["pid"]);
             let container = host.start_as_init(|| Ok(()));
             let numbers = host.run(|| numbers(container.pid()));
             host.shows("the numbers of a container's process 1", format!("{numbers:?}"))
@@ -49,25 +62,30 @@ mod tests {
     #[test]
     fn a_container_in_a_container_has_three() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["pid"]);
             let container = host.start_as_init(|| {
-                unshare(CloneFlags::CLONE_NEWPID)?;
-                // SAFETY: this process has one thread.
-                if let ForkResult::Child = unsafe { fork() }? {
-                    pause();
+                // The numbers 2 to 4 are used up.
+                for _ in 0..3 {
+                    start(|| ());
+                    wait()?;
                 }
+                unshare(CloneFlags::CLONE_NEWPID)?;
+                start(|| {
+                    pause();
+                });
                 Ok(())
             });
             let inner = container.children()[0];
             let numbers = host.run(|| numbers(inner));
             host.shows("the numbers of a process two namespaces deep", format!("{numbers:?}"))
-                .should_be(format!("{:?}", [inner.as_raw(), 2, 1]));
+                .should_be(format!("{:?}", [inner.as_raw(), 5, 1]));
         });
     }
 
     #[test]
     fn a_process_of_the_host_has_one() {
         exercise::as_root(READ, |host| {
-            let process = host.start(|| Ok(()));
+            let process = host.play(|| Ok(()));
             let numbers = host.run(|| numbers(process.pid()));
             host.shows("the numbers of a process of the host", format!("{numbers:?}"))
                 .should_be(format!("{:?}", [process.pid().as_raw()]));

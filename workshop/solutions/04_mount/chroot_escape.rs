@@ -40,7 +40,7 @@ mod tests {
     use grader::exercise;
     use nix::mount::{MntFlags, MsFlags, mount, umount2};
     use nix::sched::{CloneFlags, unshare};
-    use nix::unistd::pivot_root;
+    use nix::unistd::{chdir, chroot, pivot_root};
 
     use super::*;
 
@@ -53,6 +53,8 @@ mod tests {
     #[test]
     fn a_chroot_can_be_left() {
         exercise::as_root(READ, |host| {
+            // Whatever it makes in the jail, it stays there.
+            host.may_leave(&["+ file: /tmp/jail/"]);
             fs::create_dir(JAIL).unwrap();
             let prisoner = host.start(|| {
                 chroot(JAIL)?;
@@ -67,6 +69,8 @@ mod tests {
     #[test]
     fn with_pivot_root_the_same_steps_lead_nowhere() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["mnt"]);
+            host.may_leave(&["+ file: /tmp/jail/"]);
             fs::create_dir(JAIL).unwrap();
             fs::write(Path::new(JAIL).join("still_inside"), "").unwrap();
             let prisoner = host.start(|| {

@@ -55,8 +55,9 @@ mod tests {
         fs::create_dir_all("/tmp/image/etc").unwrap();
         fs::write("/tmp/image/etc/motd", "of the image").unwrap();
         fs::write("/tmp/image/etc/issue", "of the image").unwrap();
+        // On the host, so that all can be looked at from here.
+        host.may_leave(&["+ mount:", "+ file: /tmp/one", "+ file: /tmp/two"]);
         for container in ["/tmp/one", "/tmp/two"] {
-            // On the host, so that all can be looked at from here.
             host.run(|| mount_root(Path::new(IMAGE), Path::new(container)));
         }
     }
@@ -120,6 +121,17 @@ mod tests {
                 .should_be("of the image");
             host.shows("that file in the changes", read("/tmp/one/changes/etc/issue"))
                 .should_have("No such file");
+        });
+    }
+
+    #[test]
+    fn it_is_the_kernel_that_shows_the_two_as_one() {
+        exercise::as_root(READ, |host| {
+            start(host);
+            let mounts = host.read("mounts");
+            let root = mounts.lines().find(|line| line.contains(" /tmp/one/root "));
+            host.shows("what is mounted on the container's root", root.unwrap_or("nothing"))
+                .should_have(" overlay ");
         });
     }
 }

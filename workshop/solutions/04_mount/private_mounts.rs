@@ -33,33 +33,55 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use grader::exercise;
 
     use super::*;
 
     const READ: &str = "book/src/04-mount.md#failure and mount_namespaces(7)";
 
-    /// Below a mount that is not the root directory's.
-    const DIRECTORY: &str = "/tmp";
+    /// On mounts that are not the root directory's.
+    const DIRECTORIES: [&str; 2] = ["/tmp", "/tmp/below"];
 
     #[test]
     fn the_container_sees_its_mount_and_the_host_does_not() {
         exercise::as_root(READ, |host| {
-            let container = host.start(|| container(Path::new(DIRECTORY)));
-            host.shows("what the container has mounted", container.read("mounts"))
-                .should_have("temp /tmp tmpfs");
-            host.shows("what the host has mounted", host.read("mounts"))
-                .should_not_have("temp /tmp tmpfs");
+            host.may_change(&["mnt"]);
+            for directory in DIRECTORIES {
+                fs::create_dir_all(directory).unwrap();
+                let mounted = format!("temp {directory} tmpfs");
+                let container = host.start(|| container(Path::new(directory)));
+                host.shows("what the container has mounted", container.read("mounts"))
+                    .should_have(&mounted);
+                host.shows("what the host has mounted", host.read("mounts"))
+                    .should_not_have(&mounted);
+            }
         });
     }
 
     #[test]
     fn the_container_does_not_see_what_the_host_mounts_later() {
         exercise::as_root(READ, |host| {
-            let container = host.start(|| container(Path::new(DIRECTORY)));
+            host.may_change(&["mnt"]);
+            let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             mount(Some("later"), "/tmp", Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
             host.shows("what the container has mounted", container.read("mounts"))
                 .should_not_have("later /tmp tmpfs");
+        });
+    }
+
+    #[test]
+    fn no_mount_of_the_container_is_in_a_peer_group() {
+        exercise::as_root(READ, |host| {
+            host.may_change(&["mnt"]);
+            let container = host.start(|| container(Path::new(DIRECTORIES[0])));
+            let mounts = container.read("mountinfo");
+            let mut groups = mounts
+                .lines()
+                .filter(|line| line.contains(" shared:") || line.contains(" master:"));
+            host.shows("a mount of the container in a peer group", groups.next().unwrap_or("none"))
+                .should_be("none");
         });
     }
 }

@@ -75,6 +75,7 @@ mod tests {
     #[test]
     fn none_is_a_loopback_and_nothing_else() {
         exercise::as_root(READ, |host| {
+            host.may_change(&["net"]);
             let container = host.start(|| enter(Mode::None));
             host.shows("the network namespace of the mode none", container.namespace("net"))
                 .should_not_be(host.namespace("net"));
@@ -86,7 +87,8 @@ mod tests {
     #[test]
     fn container_is_the_network_of_another_one() {
         exercise::as_root(READ, |host| {
-            let other = host.start(|| enter(Mode::None));
+            host.may_change(&["net"]);
+            let other = host.play(|| enter(Mode::None));
             let container = host.start(|| enter(Mode::Container(other.pid())));
             host.shows("the network namespace of the mode container", container.namespace("net"))
                 .should_be(other.namespace("net"));
@@ -101,6 +103,8 @@ mod tests {
             let machine = Network::open().expect("the host's network");
             let bridge = machine.make_bridge("brg0").expect("a bridge");
             machine.configure("brg0", BRIDGE).expect("its address");
+            host.may_change(&["net"]);
+            host.may_leave(&["+ link: port"]);
             let lay = |process| machine.make_pair(Some(bridge), "port", process, "eth0");
             let container = host.start(|| enter(Mode::Bridge(&lay)));
             host.shows("the devices of the mode bridge", probe::devices(container.pid()))

@@ -39,6 +39,7 @@ mod tests {
     #[test]
     fn the_container_reads_that_it_is_in_the_root() {
         exercise::with_cgroup("pids", READ, |host| {
+            host.may_change(&["cgroup"]);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.start(|| container(&cgroup));
@@ -52,11 +53,14 @@ mod tests {
     #[test]
     fn the_host_sees_where_the_container_is() {
         exercise::with_cgroup("pids", READ, |host| {
-            let cgroup = host.cgroup().join("container");
-            fs::create_dir(&cgroup).unwrap();
-            let container = host.start(|| container(&cgroup));
-            host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
-                .should_be("/container");
+            host.may_change(&["cgroup"]);
+            for name in ["container", "container/below"] {
+                let cgroup = host.cgroup().join(name);
+                fs::create_dir(&cgroup).unwrap();
+                let container = host.start(|| container(&cgroup));
+                host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
+                    .should_be(format!("/{name}"));
+            }
         });
     }
 }

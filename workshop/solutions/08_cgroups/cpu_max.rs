@@ -100,6 +100,21 @@ mod tests {
     }
 
     #[test]
+    fn the_quota_is_there_before_the_process() {
+        exercise::with_cgroup("cpu", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let container = host.park(work);
+            let name = quota_file(&cgroup).file_name().unwrap().to_string_lossy().into_owned();
+            let limit = || limit_cpu(&cgroup, container.pid(), 150);
+            let shown = host.at_the_move(&format!("container/{name}"), limit);
+            let period = if name == "cpu.max" { " 100000" } else { "" };
+            host.shows("the quota when the process is moved", shown)
+                .should_be(format!("150000{period}"));
+        });
+    }
+
+    #[test]
     fn nobody_else_is_limited() {
         exercise::with_cgroup("cpu", READ, |host| {
             let all =

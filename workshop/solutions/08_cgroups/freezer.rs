@@ -63,6 +63,7 @@ fn main() {}
 mod tests {
     use grader::exercise::{self, Container, Host};
     use grader::probe;
+    use nix::libc;
     use nix::unistd::{ForkResult, Pid, fork};
 
     use super::*;
@@ -113,6 +114,40 @@ mod tests {
             let (shown, goes_on) = host.run(|| while_frozen(&cgroup, look));
             host.shows(&format!("{state} at that time"), shown).should_have(frozen);
             host.shows("whether the process goes on at that time", goes_on).should_be(false);
+        });
+    }
+
+    /// Starts a process that stops when the kernel has given it a lot of memory, and never before. Returns its id.
+    fn slow_to_stop() -> Result<i32> {
+        // SAFETY: this process has one thread.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => Ok(child.as_raw()),
+            ForkResult::Child => loop {
+                let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+                let (size, access) = (64 << 20, libc::PROT_READ | libc::PROT_WRITE);
+                // SAFETY: nobody else knows of this memory.
+                unsafe {
+                    let memory = libc::mmap(std::ptr::null_mut(), size, access, flags, -1, 0);
+                    libc::munmap(memory, size);
+                }
+            },
+        }
+    }
+
+    #[test]
+    fn who_looks_has_waited_for_the_last_one() {
+        exercise::with_cgroup("freezer", READ, |host| {
+            let cgroup = host.cgroup().join("container");
+            fs::create_dir(&cgroup).unwrap();
+            let slow = [host.park(slow_to_stop), host.park(slow_to_stop)];
+            let _slow = slow.map(|slow| {
+                fs::write(cgroup.join("cgroup.procs"), slow.pid().to_string()).unwrap();
+                slow.release()
+            });
+            let Files { state, frozen, .. } = files(&cgroup);
+            let shown = host
+                .run(|| while_frozen(&cgroup, || host.read_cgroup(&format!("container/{state}"))));
+            host.shows(&format!("{state} when it is looked at"), shown).should_have(frozen);
         });
     }
 

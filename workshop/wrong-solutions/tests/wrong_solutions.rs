@@ -1,7 +1,7 @@
 //! What the workshop's tests accept, and what they refuse.
 //!
-//! The exercises fail as they are handed out, the solutions pass, and each wrong solution in this directory is refused
-//! in words that fit it. The tests that judge are the learners' own.
+//! The exercises fail as they are handed out, the solutions pass and so does all in ../alternatives, and each wrong
+//! solution in this directory is refused in words that fit it. The tests that judge are the learners' own.
 
 // A wrong solution is as it is.
 #![allow(dead_code, non_snake_case, unused, clippy::all, clippy::undocumented_unsafe_blocks)]
@@ -36,6 +36,8 @@ struct Case {
 #[derive(Clone, Copy, PartialEq)]
 enum Verdict {
     Passes,
+    /// Another right answer than the solution.
+    Accepted,
     Fails,
     Refused,
 }
@@ -57,7 +59,7 @@ fn main() -> ExitCode {
     let mut trials: Vec<_> = CASES.iter().map(Case::trial).collect();
     for case in CASES.iter().filter(|case| case.verdict == Verdict::Passes) {
         trials.push(Trial::test(
-            format!("{}: has its solution and its wrong solutions", case.exercise),
+            format!("{}: has its solution, an alternative and its wrong solutions", case.exercise),
             || complete(case),
         ));
     }
@@ -66,9 +68,11 @@ fn main() -> ExitCode {
 
 /// Whether an exercise has what belongs to it.
 fn complete(solution: &Case) -> Result<(), Failed> {
-    let of_it =
-        |case: &&Case| case.exercise == solution.exercise && case.verdict == Verdict::Refused;
-    let wrong = CASES.iter().filter(of_it);
+    let of_it = |case: &&Case| case.exercise == solution.exercise;
+    let wrong = CASES.iter().filter(of_it).filter(|case| case.verdict == Verdict::Refused);
+    if !CASES.iter().filter(of_it).any(|case| case.verdict == Verdict::Accepted) {
+        return Err("no alternative: another right answer than the solution".into());
+    }
     if !solution.same_tests {
         return Err("the tests of the solution are not those of the exercise".into());
     }
@@ -85,6 +89,7 @@ impl Case {
     fn trial(&'static self) -> Trial {
         let says = match self.verdict {
             Verdict::Passes => "passes",
+            Verdict::Accepted => "is accepted",
             Verdict::Fails => "fails",
             Verdict::Refused => "is refused",
         };
@@ -110,7 +115,7 @@ impl Case {
             return skipped(lacks);
         }
         let all = passed == self.tests.len();
-        if all != (self.verdict == Verdict::Passes) {
+        if all != matches!(self.verdict, Verdict::Passes | Verdict::Accepted) {
             return Err(format!("{passed} of {} tests pass\n{said}", self.tests.len()).into());
         }
         let is_said = |words: &str| words.split(" | ").any(|words| said.contains(words));

@@ -1,6 +1,7 @@
 //! What of a host a container could change, and what undoes such a change.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -215,7 +216,10 @@ fn route_v6(line: &str) -> Option<String> {
 /// Returns tables, chains, rules and the like, each as nft(8) writes it in JSON; None where there is no nft, or
 /// it may not look.
 fn nft_rules() -> Option<Vec<String>> {
+    // An ordinary user's may lack /usr/sbin.
+    let path = format!("{}:/usr/sbin:/sbin", env::var("PATH").unwrap_or_default());
     let mut nft = Command::new("nft");
+    nft.env("PATH", path);
     // Stateless: without counters.
     nft.args(["--json", "--stateless", "list", "ruleset"]).stdin(Stdio::null());
     let listed = nft.output().ok().filter(|listed| listed.status.success())?;

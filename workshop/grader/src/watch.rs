@@ -1,0 +1,126 @@
+//! The system calls of a learner's function, each of them before it is made: seccomp_unotify(2).
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::libc::{self, c_long};
+use nix::sys::prctl;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::unistd::Pid;
+
+/// A system call that is about to be made.
+pub struct Call {
+    /// The process that makes it, as the host sees it.
+    pub process: Pid,
+    /// Its number, such as `libc::SYS_write`.
+    pub number: c_long,
+    /// What its first argument stands for, if that is a descriptor.
+    pub file: PathBuf,
+}
+
+/// Where the calls of another process are heard of.
+pub(crate) struct Listener(OwnedFd);
+
+/// Has the kernel ask before each of these calls of this process, and of all that come from it. Whoever has the other
+/// end of `to` is asked.
+///
+/// # Errors
+///
+/// prctl(2), seccomp(2), sendmsg(2).
+pub(crate) fn announce(calls: &[c_long], to: &UnixStream) -> Result<()> {
+    prctl::set_no_new_privs().context("no_new_privs")?;
+    let mut filter = vec![libc::sock_filter {
+        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
+        jt: 0,
+        jf: 0,
+        k: mem::offset_of!(libc::seccomp_data, nr) as u32,
+    }];
+    for (index, call) in calls.iter().enumerate() {
+        filter.push(libc::sock_filter {
+            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+            // Over those that are left, and the line that allows.
+            jt: (calls.len() - index) as u8,
+            jf: 0,
+            k: *call as u32,
+        });
+    }
+    for answer in [libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_USER_NOTIF] {
+        filter.push(libc::sock_filter {
+            code: (libc::BPF_RET | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 0,
+            k: answer,
+        });
+    }
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel reads a program of the length that it is told.
+    let listener = Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            &raw const program,
+        )
+    })
+    .context("seccomp")?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    let listener = unsafe { OwnedFd::from_raw_fd(listener as RawFd) };
+    let descriptors = [listener.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&[1])], &rights, MsgFlags::empty(), None)
+        .context("send the listener")?;
+    Ok(())
+}
+
+impl Listener {
+    /// Gets what [`announce`] has sent; None where it could not, as in a container whose engine listens itself.
+    pub(crate) fn receive(from: &UnixStream) -> Option<Listener> {
+        let (mut byte, mut room) = ([0], nix::cmsg_space!(RawFd));
+        let mut parts = [IoSliceMut::new(&mut byte)];
+        let message = recvmsg::<()>(
+            from.as_raw_fd(),
+            &mut parts,
+            Some(&mut room),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        );
+        let rights = message.ok()?.cmsgs().ok()?.next()?;
+        let ControlMessageOwned::ScmRights(descriptors) = rights else { return None };
+        // SAFETY: the kernel has just made this descriptor for us.
+        Some(Listener(unsafe { OwnedFd::from_raw_fd(*descriptors.first()?) }))
+    }
+
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// Takes one call, shows it to `look`, and lets it be made.
+    pub(crate) fn answer(&self, look: &mut dyn FnMut(&Call)) {
+        // SAFETY: zero is what the kernel wants there.
+        let mut asked: libc::seccomp_notif = unsafe { mem::zeroed() };
+        let listener = self.0.as_raw_fd();
+        // SAFETY: the request takes a pointer to this structure.
+        let got =
+            unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV as _, &raw mut asked) };
+        if got != 0 {
+            // The process has ended in the meantime.
+            return;
+        }
+        let process = Pid::from_raw(asked.pid as i32);
+        let link = format!("/proc/{process}/fd/{}", asked.data.args[0]);
+        let file = std::fs::read_link(link).unwrap_or_default();
+        look(&Call { process, number: c_long::from(asked.data.nr), file });
+        let answer = libc::seccomp_notif_resp {
+            id: asked.id,
+            val: 0,
+            error: 0,
+            flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        };
+        // SAFETY: as above. It fails where the process has ended, and then nobody waits.
+        unsafe { libc::ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw const answer) };
+    }
+}

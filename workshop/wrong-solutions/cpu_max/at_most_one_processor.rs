@@ -1,0 +1,22 @@
+// refused with: the quota when the process is moved
+// refused with: the kernel shows  100000
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use nix::unistd::Pid;
+
+const PERIOD: u64 = 100_000;
+
+fn limit_cpu(cgroup: &Path, process: Pid, percent: u64) -> Result<()> {
+    let file = quota_file(cgroup);
+    fs::write(file, (percent.min(100) * PERIOD / 100).to_string())?;
+    fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
+    Ok(())
+}
+
+fn quota_file(cgroup: &Path) -> PathBuf {
+    let v2 = cgroup.join("cpu.max");
+    if v2.exists() { v2 } else { cgroup.join("cpu.cfs_quota_us") }
+}

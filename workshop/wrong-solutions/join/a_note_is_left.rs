@@ -1,0 +1,16 @@
+// refused with: what your function leaves on the host
+// refused with: + file: /tmp/entered
+
+use std::fs::File;
+
+use anyhow::Result;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::{Pid, sethostname};
+
+fn rename(process: Pid, name: &str) -> Result<()> {
+    let namespace = File::open(format!("/proc/{process}/ns/uts"))?;
+    setns(namespace, CloneFlags::CLONE_NEWUTS)?;
+    std::fs::write("/tmp/entered", name)?;
+    sethostname(name)?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+// refused with: the limit of memory when the process is moved
+// refused with: the kernel shows  16777216
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::unistd::Pid;
+
+fn limit_memory(cgroup: &Path, process: Pid, bytes: u64) -> Result<()> {
+    let files = files(cgroup);
+    fs::write(cgroup.join(files.memory), bytes.min(16 << 20).to_string())?;
+    fs::write(cgroup.join(files.swap), (files.no_swap)(bytes).to_string())?;
+    fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
+    Ok(())
+}
+
+fn killed(cgroup: &Path) -> Result<u64> {
+    let events = fs::read_to_string(cgroup.join(files(cgroup).events))?;
+    let number = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    Ok(number.context("no line with oom_kill")?.parse()?)
+}
+
+struct Files {
+    memory: &'static str,
+    swap: &'static str,
+    no_swap: fn(u64) -> u64,
+    events: &'static str,
+}
+
+fn files(cgroup: &Path) -> Files {
+    if cgroup.join("memory.max").exists() {
+        let (memory, swap, events) = ("memory.max", "memory.swap.max", "memory.events");
+        return Files { memory, swap, no_swap: |_| 0, events };
+    }
+    let (memory, swap) = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes");
+    Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
+}

@@ -1,0 +1,41 @@
+// refused with: the host's queue in /proc/sysvipc/msg
+// refused with: key 4711: 0 messages
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, unshare};
+
+fn container(key: i32, answer: u8) -> Result<u8> {
+    let order = receive(open(key)?)?;
+    while receive(open(key)?).is_ok() {}
+    unshare(CloneFlags::CLONE_NEWIPC)?;
+    send(open(key)?, answer)?;
+    Ok(order)
+}
+
+#[repr(C)]
+struct Message {
+    kind: libc::c_long,
+    byte: u8,
+}
+
+fn open(key: i32) -> Result<i32> {
+    // SAFETY: it takes no pointers.
+    Ok(Errno::result(unsafe { libc::msgget(key, libc::IPC_CREAT | 0o600) })?)
+}
+
+fn send(queue: i32, byte: u8) -> Result<()> {
+    let message = Message { kind: 1, byte };
+    // SAFETY: the message is there, and one byte long.
+    let sent = unsafe { libc::msgsnd(queue, (&raw const message).cast(), 1, libc::IPC_NOWAIT) };
+    Errno::result(sent).context("send").map(drop)
+}
+
+fn receive(queue: i32) -> Result<u8> {
+    let mut message = Message { kind: 0, byte: 0 };
+    // SAFETY: there is room for a message of one byte.
+    let got = unsafe { libc::msgrcv(queue, (&raw mut message).cast(), 1, 0, libc::IPC_NOWAIT) };
+    Errno::result(got).context("receive")?;
+    Ok(message.byte)
+}

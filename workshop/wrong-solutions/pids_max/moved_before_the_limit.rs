@@ -1,0 +1,16 @@
+// refused with: pids.max when the process is moved
+// refused with: the kernel shows  max
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use nix::unistd::Pid;
+
+fn limit_processes(parent: &Path, process: Pid, limit: u32) -> Result<()> {
+    let cgroup = parent.join("container");
+    fs::create_dir(&cgroup)?;
+    fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
+    fs::write(cgroup.join("pids.max"), limit.to_string())?;
+    Ok(())
+}

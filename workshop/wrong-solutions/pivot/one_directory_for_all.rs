@@ -1,0 +1,24 @@
+// refused with: the files in the container's root directory
+// refused with: something with there
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, pivot_root};
+
+const NONE: Option<&str> = None;
+
+fn container(root: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    mount(Some("/tmp/root"), "/tmp/root", NONE, MsFlags::MS_BIND, NONE)?;
+    {
+        let _ = root;
+        chdir("/tmp/root")
+    }?;
+    pivot_root(".", ".")?;
+    umount2(".", MntFlags::MNT_DETACH)?;
+    Ok(())
+}

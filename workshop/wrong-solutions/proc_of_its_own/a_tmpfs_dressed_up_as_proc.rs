@@ -1,0 +1,28 @@
+// refused with: whether a proc file system is on
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+const NONE: Option<&str> = None;
+
+fn container() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    let mut sleep = Command::new("sleep");
+    sleep.arg("1000");
+    // SAFETY: this process has one thread, so `set_up` may do there what it likes.
+    unsafe { sleep.pre_exec(set_up) };
+    sleep.spawn()?;
+    Ok(())
+}
+
+fn set_up() -> io::Result<()> {
+    mount(Some("proc"), "/proc", Some("tmpfs"), MsFlags::empty(), NONE)?;
+    std::fs::create_dir("/proc/1")?;
+    std::fs::write("/proc/1/comm", "sleep\n")
+}
