@@ -159,7 +159,11 @@ fn tell_stopped(process: Pid, signal: c_int) {
 
 /// Has the launcher's signals act on the job, which is the child that is watched.
 pub(crate) fn watch_job() -> nix::Result<()> {
-    lead_group(signals::child(), false)?;
+    match lead_group(signals::child(), false) {
+        // It has executed its program already, and did this before: setpgid(2).
+        Ok(()) | Err(Errno::EACCES) => {}
+        Err(errno) => return Err(errno),
+    }
     signals::handle(GIVE_FOREGROUND, give_foreground)?;
     signals::handle(TAKE_FOREGROUND, take_foreground)?;
     signals::pass_job_control_on()
@@ -208,4 +212,25 @@ fn borrowed(descriptor: RawFd) -> BorrowedFd<'static> {
     // SAFETY: standard input, output and error stay open. Calls with -1, which is no descriptor, fail with EBADF, but
     // -1 may not be borrowed: a number that nobody has stands for it.
     unsafe { BorrowedFd::borrow_raw(if descriptor < 0 { RawFd::MAX } else { descriptor }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_has_executed_its_program_before_it_is_watched_is_watched() {
+        // It returns after the child's execve(2).
+        let mut job = Command::new("cat").process_group(0).stdin(Stdio::piped()).spawn().unwrap();
+        let pid = Pid::from_raw(job.id() as i32);
+        assert_eq!(lead_group(pid, false), Err(Errno::EACCES));
+        signals::watch(pid, Signal::SIGKILL).unwrap();
+        assert_eq!(watch_job(), Ok(()));
+        signals::forget(pid);
+        drop(job.stdin.take());
+        assert!(job.wait().unwrap().success());
+    }
 }
