@@ -17,6 +17,19 @@ pub const DIRECTORY: &str = "pictures";
 /// Around the drawing, in a picture's file.
 const DRAWING: (&str, &str) = ("<metadata>\n", "</metadata>\n");
 
+/// The style of a picture that is opened alone, or shown by a forge: in a colour that can be read there, on light and on dark.
+/// In the book the style sheet sets the colour of the text around it.
+const STYLE: &str = "  <style>
+    svg.svgbob { color: #24292f; }
+    @media (prefers-color-scheme: dark) { svg.svgbob { color: #d1d9e0; } }
+    svg.svgbob :is(line, path, circle, rect, polygon) { stroke: currentColor; stroke-width: 1.5; stroke-linecap: round; fill: none; }
+    svg.svgbob text { fill: currentColor; stroke: none; white-space: pre; font: 14px monospace; }
+    svg.svgbob .broken { stroke-dasharray: 8; }
+    svg.svgbob :is(.filled, marker polygon) { fill: currentColor; }
+    svg.svgbob :is(.bg_filled, .nofill) { fill: none; }
+  </style>
+";
+
 /// The pictures of a book, by their drawings.
 #[derive(Default)]
 pub struct Pictures(BTreeMap<String, String>);
@@ -43,7 +56,7 @@ impl Pictures {
         Ok(pictures)
     }
 
-    /// Returns the picture of a drawing, in the colour of the text. Its styles are in the book's style sheet.
+    /// Returns the picture of a drawing, in the colour of the text around it.
     ///
     /// - `alt`: what the picture shows, in a sentence.
     pub fn html(&self, alt: &str, drawing: &str) -> Result<String> {
@@ -55,12 +68,15 @@ impl Pictures {
     }
 }
 
-/// Returns the text of a picture's file: the picture, and in it the drawing that it was made from.
+/// Returns the text of a picture's file: the picture, its style, and in it the drawing that it was made from.
 pub fn file(svg: &str, drawing: &str) -> String {
     let (start, end) = DRAWING;
     // An empty line would end the HTML for Markdown.
     let lines: Vec<&str> = svg.lines().filter(|line| !line.trim().is_empty()).collect();
-    let svg = lines.join("\n") + "\n";
+    let mut svg = lines.join("\n") + "\n";
+    // After the first tag, which is all of the first line.
+    let start_of_content = svg.find(">\n").map_or(svg.len(), |end| end + 2);
+    svg.insert_str(start_of_content, STYLE);
     svg.replacen("</svg>", &format!("{start}{}{end}</svg>", escape(drawing)), 1)
 }
 
@@ -81,6 +97,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join(super::DIRECTORY)).unwrap();
         let picture = file("<svg width=\"8\">\n\n<g/></svg>", DRAWING);
+        assert!(picture.contains(STYLE), "{picture}");
         fs::write(directory.path().join("pictures/one.svg"), picture).unwrap();
         Pictures::read(directory.path()).unwrap()
     }
@@ -89,9 +106,11 @@ mod tests {
     fn a_picture_is_an_svg_with_words() {
         assert_eq!(
             pictures().html("A \"line\".", DRAWING).unwrap(),
-            "<figure class=\"picture\">\n\
-             <svg role=\"img\" aria-label=\"A &quot;line&quot;.\" width=\"8\">\n<g/></svg>\n\
-             </figure>\n"
+            format!(
+                "<figure class=\"picture\">\n\
+                 <svg role=\"img\" aria-label=\"A &quot;line&quot;.\" width=\"8\">\n{STYLE}<g/></svg>\n\
+                 </figure>\n"
+            )
         );
     }
 

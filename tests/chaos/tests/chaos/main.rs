@@ -1,5 +1,5 @@
-//! Random signals at random moments, and random command lines. After each the host is as it was, but for what README
-//! names.
+//! Random signals at random moments, and random command lines. After each the host is as it was, but for what
+//! Cleaning up in the book names.
 //!
 //! | environment variable | meaning |
 //! | --- | --- |

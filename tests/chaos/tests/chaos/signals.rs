@@ -121,7 +121,7 @@ fn ends_soon(launcher: &mut Child) -> bool {
     false
 }
 
-/// Does what README says about a launcher that was killed.
+/// Does what the book (Cleaning up) says about a launcher that was killed.
 fn put_right(stage: &Stage, number: u8, command: &mut Command) {
     if number == 3 {
         // Its mounts are its host's.
