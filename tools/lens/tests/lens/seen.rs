@@ -100,11 +100,29 @@ pub fn stage(lens: &Stage, name: &str) -> std::path::PathBuf {
     lens.program.with_file_name(name)
 }
 
-/// Returns a line of a file of the workspace: lines are counted from 1 on.
-pub fn source_line(file: &str, line: usize) -> String {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let text = fs::read_to_string(workspace.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-    text.lines().nth(line - 1).unwrap_or_else(|| panic!("{file} has no line {line}")).to_string()
+/// Files of the workspace, as they are built: not everybody who runs tests may look where it is.
+macro_rules! sources {
+    ($($file:literal),+ $(,)?) => {
+        [$(($file, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../", $file)))),+]
+    };
+}
+
+const SOURCES: [(&str, &str); 8] = sources![
+    "01-uts/src/main.rs",
+    "02-uts-hostname/src/main.rs",
+    "03-pid/src/main.rs",
+    "04-mount/src/main.rs",
+    "05-user/src/main.rs",
+    "06-network/src/main.rs",
+    "07-ipc/src/main.rs",
+    "08-cgroups/src/main.rs",
+];
+
+/// Returns a line of a stage's file: lines are counted from 1 on.
+pub fn source_line(file: &str, line: usize) -> &'static str {
+    let source = SOURCES.iter().find(|(name, _)| *name == file);
+    let (_, text) = source.unwrap_or_else(|| panic!("{file} is not among the tests' sources"));
+    text.lines().nth(line - 1).unwrap_or_else(|| panic!("{file} has no line {line}"))
 }
 
 /// Runs a command quietly.

@@ -34,10 +34,11 @@ const PLAIN: [&str; 5] = ["sethostname", "pivot_root", "chroot", "umount2", "uns
 pub fn each_line_makes_its_call(stage: &str, calls: &[Call]) {
     let mut found = 0;
     for call in calls.iter().filter(|call| !call.file.is_empty()) {
-        let line = source_line(&call.file, call.line);
-        let own = call.file.starts_with(stage) && PLAIN.contains(&call.name.as_str());
-        assert!(!own || line.contains(&format!("{}(", call.name)), "{line}\nfor {call:?}");
-        found += usize::from(own);
+        if call.file.starts_with(stage) && PLAIN.contains(&call.name.as_str()) {
+            let line = source_line(&call.file, call.line);
+            assert!(line.contains(&format!("{}(", call.name)), "{line}\nfor {call:?}");
+            found += 1;
+        }
     }
     let made = |call: &&Call| PLAIN.contains(&call.name.as_str()) && call.lane == "container";
     assert!(found >= calls.iter().filter(made).count(), "{stage}: {calls:#?}");
