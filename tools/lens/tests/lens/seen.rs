@@ -1,7 +1,6 @@
 //! Runs lens, and reads what it has seen.
 
 use std::ffi::OsStr;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{fs, process};
 
