@@ -1,8 +1,12 @@
 //! Facts about this process and its host that decide why the kernel says no.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Facts about this process and its host that decide why the kernel says no.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +19,8 @@ pub struct HostFacts {
     pub cap_sys_admin: bool,
     /// Whether it may map root's id in a user namespace that it makes: CAP_SETFCAP, Linux 5.12.
     pub cap_setfcap: bool,
+    /// Whether root of the machine can raise a limit of this process: CAP_SYS_RESOURCE.
+    pub limits_can_be_raised: bool,
     /// Whether it has a seccomp(2) filter, as in a Docker container.
     pub seccomp: bool,
     /// Whether this is not the first user namespace.
@@ -25,12 +31,20 @@ pub struct HostFacts {
     pub root_mount: RootMount,
     /// Whether AppArmor is at work: apparmor(7).
     pub apparmor: bool,
+    /// Who has started the program.
+    pub caller: Caller,
     /// Whether sudo(8) is there, and can make an ordinary user the machine's root.
     pub sudo: bool,
+    /// Whether it is not there, and su(1) has to do.
+    pub without_sudo: bool,
+    /// Whether systemd is process 1, and for an ordinary user, whether one of their own runs.
+    pub systemd: bool,
+    /// Whether sysctl(8) is there.
+    pub sysctl: bool,
     /// Whether unshare(1) is there.
     pub unshare: bool,
-    /// What has started the container that this process is in, if one has.
-    pub engine: Option<Engine>,
+    /// The first device that is missing in /dev of those that a container gets.
+    pub missing_device: Option<&'static str>,
     /// The version of the Windows Subsystem for Linux, if this is one.
     pub wsl: Option<u8>,
     /// Sysctls that restrict user namespaces; None where the kernel has no such.
@@ -45,6 +59,70 @@ pub struct HostFacts {
     pub pids_is_v1: Option<bool>,
     /// The program that installs packages here, with its arguments.
     pub installer: Option<&'static str>,
+}
+
+/// Who has started the program. In the namespaces of its container nothing tells that any more: root there is anybody
+/// outside, and the environment is cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Whether that is root of the machine or of a container, and not of a user namespace in one.
+    pub root: bool,
+    /// Whether that is not in the first user namespace.
+    pub user_namespace: bool,
+    /// Whether the cgroups belong to an id that its container does not map, so that root there has no right to them.
+    pub foreign_cgroups: bool,
+    /// What has started the container that it is in, if one has.
+    pub engine: Option<Engine>,
+}
+
+/// What [`Caller::remember`] has seen.
+static CALLER: OnceLock<Caller> = OnceLock::new();
+
+impl Caller {
+    /// Returns what is so now, or was when it was remembered.
+    pub fn get() -> Caller {
+        CALLER.get().copied().unwrap_or_else(Caller::now)
+    }
+
+    /// Remembers what is so now: this process is about to enter a user namespace, and will look like another.
+    pub(crate) fn remember() {
+        CALLER.get_or_init(Caller::now);
+    }
+
+    fn now() -> Caller {
+        let user_namespace = !in_first_user_namespace();
+        // In a user namespace that is not the machine's or the container's own, their process 1 is nobody's.
+        let first = fs::metadata("/proc/1").map_or(overflow_id(), |first| first.uid());
+        let in_container = user_namespace && first != overflow_id();
+        let is_root = nix::unistd::geteuid().is_root();
+        Caller {
+            root: is_root && (!user_namespace || first == 0),
+            user_namespace,
+            foreign_cgroups: in_container && are_cgroups_foreign(),
+            engine: Engine::here(),
+        }
+    }
+
+    /// What a process tells its second life: see [`Caller::inherit`].
+    pub(crate) fn to_word(self) -> String {
+        let flags = [self.root, self.user_namespace, self.foreign_cgroups];
+        let flags: String = flags.iter().map(|flag| if *flag { '1' } else { '0' }).collect();
+        let engine = ENGINES.iter().find(|(engine, _)| Some(*engine) == self.engine);
+        format!("{flags}{}", engine.map_or("", |(_, name)| name))
+    }
+
+    /// Remembers what the first life of this program has told.
+    pub(crate) fn inherit(word: &str) {
+        let Some((flags, name)) = word.split_at_checked(3) else { return };
+        let flag = |index: usize| flags.as_bytes().get(index) == Some(&b'1');
+        let caller = Caller {
+            root: flag(0),
+            user_namespace: flag(1),
+            foreign_cgroups: flag(2),
+            engine: Engine::of_name(name),
+        };
+        CALLER.get_or_init(|| caller);
+    }
 }
 
 /// What the root directory of a process is, in its mount namespace.
@@ -68,7 +146,17 @@ pub enum Engine {
     Podman,
     /// A pod of Kubernetes
     Kubernetes,
+    /// systemd-nspawn(1)
+    Nspawn,
 }
+
+/// Engines, and what each calls itself in the variable `container`: <https://systemd.io/CONTAINER_INTERFACE>.
+const ENGINES: [(Engine, &str); 4] = [
+    (Engine::Docker, "docker"),
+    (Engine::Podman, "podman"),
+    (Engine::Kubernetes, "kubernetes"),
+    (Engine::Nspawn, "systemd-nspawn"),
+];
 
 /// Which cgroups are mounted below /sys/fs/cgroup: cgroups(7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +174,7 @@ pub enum Cgroups {
 
 /// Bits in the capability sets: capabilities(7), and linux/capability.h.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
+const CAP_SYS_RESOURCE: u64 = 1 << 24;
 const CAP_SETFCAP: u64 = 1 << 31;
 
 /// The programs that install packages, and how they are called.
@@ -108,6 +197,8 @@ impl HostFacts {
         let set = |name| u64::from_str_radix(&field(name), 16).unwrap_or(0);
         let (capabilities, bounding) = (set("CapEff"), set("CapBnd"));
         let mounts = read("/proc/self/mounts");
+        let caller = Caller::get();
+        let has_sudo = has("sudo");
         let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).trim().parse().ok();
         // Systemd has a mount of its own there, which covers nothing.
         let covers = |line: &str| line.contains(" /proc/") && !line.contains("/binfmt_misc ");
@@ -119,14 +210,19 @@ impl HostFacts {
             root: nix::unistd::geteuid().is_root(),
             cap_sys_admin: capabilities & CAP_SYS_ADMIN != 0,
             cap_setfcap: capabilities & CAP_SETFCAP != 0,
+            limits_can_be_raised: bounding & CAP_SYS_RESOURCE != 0 && !caller.user_namespace,
             seccomp: field("Seccomp") == "2",
             user_namespace: !in_first_user_namespace(),
             proc_covered: mounts.lines().any(covers),
             root_mount: RootMount::of(&read("/proc/self/mountinfo")),
             apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
-            sudo: has("sudo") && field("NoNewPrivs") != "1" && bounding & CAP_SYS_ADMIN != 0,
+            caller,
+            sudo: has_sudo && field("NoNewPrivs") != "1" && bounding & CAP_SYS_ADMIN != 0,
+            without_sudo: !has_sudo,
+            systemd: has_systemd(caller.root),
+            sysctl: has("sysctl"),
             unshare: has("unshare"),
-            engine: Engine::here(&mounts),
+            missing_device: DEVICES.into_iter().find(|name| !Path::new("/dev").join(name).exists()),
             wsl: wsl(&read("/proc/sys/kernel/osrelease")),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
@@ -169,19 +265,67 @@ impl RootMount {
     }
 }
 
+/// The devices that a container gets of its host's, from stage 04 on.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Whether systemd takes commands of this user: sd_booted(3), and the socket of systemd-run(1).
+fn has_systemd(root: bool) -> bool {
+    if root {
+        return Path::new("/run/systemd/system").exists();
+    }
+    let own = format!("/run/user/{}", nix::unistd::geteuid());
+    let own = env::var_os("XDG_RUNTIME_DIR").unwrap_or(own.into());
+    Path::new(&own).join("systemd/private").exists()
+}
+
+/// Whether the cgroups belong to an id that this user namespace does not map.
+fn are_cgroups_foreign() -> bool {
+    let directories = ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/pids"];
+    let owner = directories.iter().find_map(|file| Some(fs::metadata(file).ok()?.uid()));
+    owner.is_some_and(|owner| owner == overflow_id())
+}
+
+/// What a user namespace shows for an id that it does not map: user_namespaces(7).
+pub(crate) fn overflow_id() -> u32 {
+    read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65534)
+}
+
 impl Engine {
-    fn here(mounts: &str) -> Option<Engine> {
+    fn here() -> Option<Engine> {
+        let exists = |file: &str| Path::new(file).exists();
         // A machine whose files come from an image has Docker's file as well, and not its mounts.
-        let is_docker = || mounts.contains(" /etc/hostname ") && Path::new("/.dockerenv").exists();
-        if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-            Some(Engine::Kubernetes)
-        } else if Path::new("/run/.containerenv").exists() {
+        let is_docker =
+            || exists("/.dockerenv") && read("/proc/self/mounts").contains(" /etc/hostname ");
+        if let Some(engine) = Engine::of_environment() {
+            Some(engine)
+        } else if exists("/run/.containerenv") {
             Some(Engine::Podman)
         } else if is_docker() {
             Some(Engine::Docker)
         } else {
             None
         }
+    }
+
+    /// Asks the environment of this process, or of process 1, since sudo(8) passes it on to nobody.
+    fn of_environment() -> Option<Engine> {
+        let own = |name: &str| env::var_os(name);
+        let first = fs::read("/proc/1/environ").unwrap_or_default();
+        let of_first = |name: &str| {
+            let mut variables = first.split(|byte| *byte == 0);
+            let value =
+                variables.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            value.map(|value| OsStr::from_bytes(value).to_owned())
+        };
+        let value = |name: &str| own(name).or_else(|| of_first(name));
+        if value("KUBERNETES_SERVICE_HOST").is_some() {
+            return Some(Engine::Kubernetes);
+        }
+        Engine::of_name(value("container")?.to_str()?)
+    }
+
+    fn of_name(name: &str) -> Option<Engine> {
+        ENGINES.into_iter().find(|(_, known)| *known == name).map(|(engine, _)| engine)
     }
 }
 
@@ -232,7 +376,20 @@ pub(crate) fn in_first_user_namespace() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{RootMount, pids_is_v1, wsl};
+    use super::{Caller, Engine, RootMount, pids_is_v1, wsl};
+
+    #[test]
+    fn a_second_life_knows_the_caller_of_the_first() {
+        let caller = Caller {
+            root: true,
+            user_namespace: false,
+            foreign_cgroups: true,
+            engine: Some(Engine::Nspawn),
+        };
+        assert_eq!(caller.to_word(), "101systemd-nspawn");
+        Caller::inherit(&caller.to_word());
+        assert_eq!(Caller::get(), caller);
+    }
 
     #[test]
     fn a_root_directory_that_is_no_mount_is_one_after_a_chroot() {

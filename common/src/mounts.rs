@@ -4,7 +4,7 @@
 //! symbolic link there. A descriptor stays with what was opened. So a mount point is opened once, without following
 //! a link, and everything is mounted on that.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -85,33 +85,21 @@ pub fn bind_current_directory() -> nix::Result<OwnedFd> {
     Ok(copy)
 }
 
-/// Mounts a new tmpfs, nosuid, and returns its root: fsopen(2), fsconfig(2), fsmount(2) and move_mount(2), Linux 5.2.
+/// Mounts a new tmpfs, nosuid, and returns its root.
 ///
 /// - `source`: what /proc/mounts calls it.
 /// - `options`: those of tmpfs(5), names and values.
 ///
 /// # Errors
 ///
-/// EPERM without CAP_SYS_ADMIN, and others of these four.
+/// Those of [`detached`], and of move_mount(2).
 pub fn mount_tmpfs(
     source: &str,
     options: &[(&str, &str)],
     on: &MountPoint,
 ) -> nix::Result<OwnedFd> {
-    // SAFETY: the pointer is to a C string that lives as long as the program.
-    let context = descriptor(unsafe {
-        libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), libc::FSOPEN_CLOEXEC)
-    })?;
-    for (key, value) in [("source", source)].iter().chain(options) {
-        let [key, value] = [*key, *value].map(|text| CString::new(text).map_err(|_| Errno::EINVAL));
-        configure(&context, libc::FSCONFIG_SET_STRING, Some((&key?, &value?)))?;
-    }
-    configure(&context, libc::FSCONFIG_CMD_CREATE, None)?;
-    let (flags, attributes) = (libc::FSMOUNT_CLOEXEC, libc::MOUNT_ATTR_NOSUID);
-    // SAFETY: fsmount(2) takes no pointers.
-    let root = descriptor(unsafe {
-        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), flags, attributes)
-    })?;
+    let options = [&[("source", source)], options].concat();
+    let root = detached(c"tmpfs", &options, libc::MOUNT_ATTR_NOSUID)?;
     let flags = libc::MOVE_MOUNT_F_EMPTY_PATH | libc::MOVE_MOUNT_T_EMPTY_PATH;
     let (none, on) = (c"".as_ptr(), on.0.as_raw_fd());
     // SAFETY: the pointers are to a C string that lives as long as the program.
@@ -119,6 +107,32 @@ pub fn mount_tmpfs(
         libc::syscall(libc::SYS_move_mount, root.as_raw_fd(), none, on, none, flags)
     })?;
     Ok(root)
+}
+
+/// Makes a mount that is nowhere, and returns its root: fsopen(2), fsconfig(2) and fsmount(2), Linux 5.2.
+///
+/// - `kind`: the type of file system.
+/// - `options`: those of the file system, names and values.
+/// - `attributes`: `MOUNT_ATTR_*`, those of mount_setattr(2).
+///
+/// # Errors
+///
+/// EPERM without CAP_SYS_ADMIN, and others of these three.
+pub fn detached(kind: &CStr, options: &[(&str, &str)], attributes: u64) -> nix::Result<OwnedFd> {
+    // SAFETY: the pointer is to a C string that lives until the call returns.
+    let context = descriptor(unsafe {
+        libc::syscall(libc::SYS_fsopen, kind.as_ptr(), libc::FSOPEN_CLOEXEC)
+    })?;
+    for (key, value) in options {
+        let [key, value] = [*key, *value].map(|text| CString::new(text).map_err(|_| Errno::EINVAL));
+        configure(&context, libc::FSCONFIG_SET_STRING, Some((&key?, &value?)))?;
+    }
+    configure(&context, libc::FSCONFIG_CMD_CREATE, None)?;
+    // SAFETY: fsmount(2) takes no pointers.
+    descriptor(unsafe {
+        let flags = libc::FSMOUNT_CLOEXEC;
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), flags, attributes)
+    })
 }
 
 /// fsconfig(2), with a key and its value or with neither.

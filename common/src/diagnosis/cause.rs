@@ -37,6 +37,8 @@ pub enum Cause {
     NamespaceLimit,
     /// The limit of processes is reached
     ProcessLimit,
+    /// The limit of open files is reached
+    FileLimit,
     /// The kernel lacks a kind of namespace
     NoSuchNamespace,
     /// The root file system cannot be changed
@@ -45,6 +47,8 @@ pub enum Cause {
     Chroot,
     /// /proc is not mounted
     NoProc,
+    /// A device is missing in /dev
+    NoDevice,
     /// The shell cannot be executed
     Shell,
     /// The modules bridge and veth are missing
@@ -73,6 +77,8 @@ pub enum Cause {
     RootNoexec,
     /// No place for a root directory
     RootNowhere,
+    /// A limit of file sizes is in the way
+    FileSize,
     /// The root directory is another user's
     RootOfAnotherUser,
     /// Others can write to the root directory

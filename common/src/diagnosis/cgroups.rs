@@ -2,23 +2,34 @@
 
 use nix::errno::Errno;
 
-use super::remedies::{NOTHING, as_root, remedy, scope};
-use super::{Cause, Row};
-use crate::host_facts::{Cgroups, Engine};
+use super::remedies::{KUBERNETES, NOTHING, as_root, remedy, scope, with_root};
+use super::{Cause, Remedy, Row};
+use crate::host_facts::{Cgroups, Engine, HostFacts};
+
+/// What gives a container the cgroups of its host.
+const HOSTS_CGROUPS: &str = "--cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw";
+
+/// A start as root, where that root has a right to the cgroups.
+fn as_root_of_cgroups(facts: &HostFacts) -> Vec<Remedy> {
+    if facts.caller.foreign_cgroups { Vec::new() } else { as_root(facts) }
+}
 
 pub(super) const ROWS: &[Row] = &[
     Row {
         cause: Cause::CgroupOfAnotherRoot,
         id: "cgroup-of-another-root",
         title: "The cgroup belongs to another root",
-        is: |failure, facts| failure.is_cgroup(&[Errno::EACCES, Errno::EPERM]) && facts.root,
+        is: |failure, facts| {
+            let refused = failure.is_cgroup(&[Errno::EACCES, Errno::EPERM]);
+            refused && (facts.root || facts.caller.foreign_cgroups)
+        },
         explanation: |_, _| {
             "This root has no right to the cgroup that it is in, as in a user namespace or a container: \
              start it outside of that"
                 .into()
         },
-        remedies: |_, facts| as_root(facts),
-        root_helps: true,
+        remedies: |_, facts| as_root_of_cgroups(facts),
+        root_helps: |_, facts| !facts.caller.foreign_cgroups,
     },
     Row {
         cause: Cause::CgroupNotDelegated,
@@ -28,8 +39,8 @@ pub(super) const ROWS: &[Row] = &[
             failure.is_cgroup(&[Errno::EACCES, Errno::EPERM]) && facts.cgroups == Cgroups::V2
         },
         explanation: |_, _| "It takes root, or a cgroup that is yours".into(),
-        remedies: |_, facts| [scope(facts), as_root(facts)].concat(),
-        root_helps: true,
+        remedies: |_, facts| [scope(facts), as_root_of_cgroups(facts)].concat(),
+        root_helps: |_, facts| !facts.caller.foreign_cgroups,
     },
     Row {
         cause: Cause::CgroupV1,
@@ -40,8 +51,8 @@ pub(super) const ROWS: &[Row] = &[
             "On cgroup v1 it takes root (systemd gives users a cgroup of their own on v2 alone)"
                 .into()
         },
-        remedies: |_, facts| as_root(facts),
-        root_helps: true,
+        remedies: |_, facts| as_root_of_cgroups(facts),
+        root_helps: |_, facts| !facts.caller.foreign_cgroups,
     },
     Row {
         cause: Cause::CgroupReadOnly,
@@ -59,19 +70,19 @@ pub(super) const ROWS: &[Row] = &[
                 _ => "/sys/fs/cgroup/pids",
             };
             let gives_up = "the container can change the cgroups that it sees";
-            let run = match facts.engine {
-                Some(Engine::Podman) => "podman run",
-                _ => "docker run",
+            let command = format!("mount -o remount,bind,rw {directory}");
+            let mut remedies = vec![remedy(with_root(facts, &command), gives_up)];
+            let run = match facts.caller.engine {
+                Some(Engine::Kubernetes) => Some(KUBERNETES.to_owned()),
+                Some(Engine::Nspawn) => None,
+                Some(Engine::Podman) => Some(format!("podman run {HOSTS_CGROUPS}")),
+                _ => Some(format!("docker run {HOSTS_CGROUPS}")),
             };
-            vec![
-                remedy(format!("sudo mount -o remount,bind,rw {directory}"), gives_up),
-                remedy(
-                    format!("{run} --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw"),
-                    "the container gets the cgroups of its host",
-                ),
-            ]
+            let gives_up = "the container gets the cgroups of its host";
+            remedies.extend(run.map(|run| remedy(run, gives_up)));
+            remedies
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::CgroupBusy,
@@ -82,7 +93,7 @@ pub(super) const ROWS: &[Row] = &[
             "Other cgroups with processes are below the one that this process is in; in one of its own".into()
         },
         remedies: |_, facts| scope(facts),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::CgroupLimit,
@@ -94,7 +105,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NoPidsController,
@@ -110,20 +121,22 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedies: |_, facts| match facts.pids_is_v1 {
             Some(false) if facts.cgroups != Cgroups::V2 => {
-                vec![remedy("sudo mount -t cgroup2 cgroup2 /sys/fs/cgroup", NOTHING)]
+                let mount = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
+                vec![remedy(with_root(facts, mount), NOTHING)]
             }
             Some(true) => {
-                let tmpfs = match facts.cgroups {
-                    Cgroups::None => "sudo mount -t tmpfs cgroup /sys/fs/cgroup && ",
-                    _ => "",
-                };
+                let tmpfs = "mount -t tmpfs cgroup /sys/fs/cgroup";
+                let tmpfs = (facts.cgroups == Cgroups::None).then_some(tmpfs);
                 let directory = "/sys/fs/cgroup/pids";
-                let mount = format!("sudo mount -t cgroup -o pids pids {directory}");
-                vec![remedy(format!("{tmpfs}sudo mkdir -p {directory} && {mount}"), NOTHING)]
+                let make = format!("mkdir -p {directory}");
+                let mount = format!("mount -t cgroup -o pids pids {directory}");
+                let commands = tmpfs.into_iter().chain([make.as_str(), mount.as_str()]);
+                let commands: Vec<_> = commands.map(|command| with_root(facts, command)).collect();
+                vec![remedy(commands.join(" && "), NOTHING)]
             }
             _ => Vec::new(),
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::CgroupNamespace,
@@ -135,6 +148,6 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
 ];

@@ -18,6 +18,8 @@ pub(super) enum Failed<'a> {
     Capability,
     /// A check of ours
     Known(&'a Known),
+    /// A file that cannot be opened, for whatever it is: a limit is reached.
+    Limit,
 }
 
 /// An error, as the table is asked for it.
@@ -28,17 +30,19 @@ pub(super) struct Failure<'a> {
 
 impl Failure<'_> {
     pub(super) fn of(error: &Error) -> Option<Failure<'_>> {
+        let errno = error.chain().find_map(errno_of);
         let failed = if let Some(known) = error.downcast_ref::<Known>() {
             Failed::Known(known)
         } else if let Some(step) = error.downcast_ref::<Step>() {
             Failed::Step(step)
+        } else if errno == Some(Errno::EMFILE) {
+            Failed::Limit
         } else if error.downcast_ref::<Errno>().is_some() {
             // Those of the standard library are about files.
             Failed::Capability
         } else {
             return None;
         };
-        let errno = error.chain().find_map(errno_of);
         let errno = errno.or(matches!(failed, Failed::Known(_)).then_some(Errno::UnknownErrno))?;
         Some(Failure { failed, errno })
     }

@@ -73,7 +73,7 @@ struct Row {
     explanation: fn(&Failure, &HostFacts) -> String,
     remedies: fn(&Failure, &HostFacts) -> Vec<Remedy>,
     /// Whether root of the machine would not have this trouble.
-    root_helps: bool,
+    root_helps: fn(&Failure, &HostFacts) -> bool,
 }
 
 /// Returns all rows. The first that fits is the one, so the special ones are above the general ones.
@@ -95,6 +95,6 @@ pub fn diagnose(error: &Error, facts: &HostFacts) -> Option<Diagnosis> {
         title: row.title,
         explanation: (row.explanation)(&failure, facts),
         remedies: (row.remedies)(&failure, facts),
-        root_helps: row.root_helps,
+        root_helps: (row.root_helps)(&failure, facts),
     })
 }

@@ -1,9 +1,13 @@
 //! Namespaces and mounts that the kernel refuses.
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 
 use super::failure::Failed;
-use super::remedies::{LAYER, NOTHING, as_root, remedy, rootless, unconfined};
+use super::remedies::{
+    LAYER, NOTHING, as_root, more_processes, raised, remedy, rootless, sysctl, unconfined,
+    with_root,
+};
 use super::{Cause, Row};
 use crate::host_facts::RootMount;
 use crate::reexec::{Call, Step};
@@ -23,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
             let gives_up = "fast access to the files of Windows; the distribution stops meanwhile";
             vec![remedy(format!("wsl.exe --set-version {name} 2"), gives_up)]
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::OldKernel,
@@ -38,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
             format!("It takes Linux 5.11 or newer{container}")
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NoRoot,
@@ -49,7 +53,7 @@ pub(super) const ROWS: &[Row] = &[
         },
         explanation: |_, _| "It takes root, with sudo or in a user namespace of your own".into(),
         remedies: |_, facts| [as_root(facts), rootless(facts)].concat(),
-        root_helps: true,
+        root_helps: |_, _| true,
     },
     Row {
         cause: Cause::NoCapSysAdmin,
@@ -64,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
             remedies.push(with_it);
             remedies
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NoCapSetfcap,
@@ -77,7 +81,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, facts| vec![unconfined(facts, " --cap-add SETFCAP")],
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::UnprivilegedUsernsClone,
@@ -90,8 +94,10 @@ pub(super) const ROWS: &[Row] = &[
                 && facts.unprivileged_userns_clone == Some(0)
         },
         explanation: |_, _| "User namespaces are for root alone here".into(),
-        remedies: |_, _| vec![remedy("sudo sysctl kernel.unprivileged_userns_clone=1", LAYER)],
-        root_helps: true,
+        remedies: |_, facts| {
+            vec![remedy(sysctl(facts, "kernel.unprivileged_userns_clone", 1), LAYER)]
+        },
+        root_helps: |_, _| true,
     },
     Row {
         cause: Cause::Seccomp,
@@ -102,27 +108,29 @@ pub(super) const ROWS: &[Row] = &[
                 && failure.errno == Errno::EPERM
                 && facts.seccomp
                 // Programs of the desktop have harmless filters, too.
-                && (facts.engine.is_some()
+                && (facts.caller.engine.is_some()
                     || facts.apparmor_restrict_unprivileged_userns != Some(1))
         },
         explanation: |_, _| {
             "This looks like a container whose seccomp filter refuses user namespaces; start it with".into()
         },
         remedies: |_, facts| vec![unconfined(facts, "")],
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::ContainerApparmor,
         id: "container-apparmor",
         title: "The container's AppArmor profile refuses mounts",
         is: |failure, facts| {
-            failure.is_capability(&[Errno::EACCES]) && facts.engine.is_some() && facts.apparmor
+            failure.is_capability(&[Errno::EACCES])
+                && facts.caller.engine.is_some()
+                && facts.apparmor
         },
         explanation: |_, _| {
             "The AppArmor profile of this container refuses mounts; start it with".into()
         },
         remedies: |_, facts| vec![unconfined(facts, "")],
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::Apparmor,
@@ -148,16 +156,18 @@ pub(super) const ROWS: &[Row] = &[
              these programs lifts that"
                 .into()
         },
-        remedies: |_, _| {
+        remedies: |_, facts| {
+            let load = with_root(facts, "apparmor_parser -r");
+            let switch = "kernel.apparmor_restrict_unprivileged_userns";
             vec![
                 remedy(
-                    "cargo doctor apparmor | sudo apparmor_parser -r",
+                    format!("cargo doctor apparmor | {load}"),
                     "the restriction for the programs of this folder, until the next boot",
                 ),
-                remedy("sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0", LAYER),
+                remedy(sysctl(facts, switch, 0), LAYER),
             ]
         },
-        root_helps: true,
+        root_helps: |_, _| true,
     },
     Row {
         cause: Cause::ForeignProc,
@@ -173,7 +183,7 @@ pub(super) const ROWS: &[Row] = &[
             let command = format!("unshare --mount-proc cargo run -p {}", facts.package);
             vec![remedy(command, NOTHING)]
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::CoveredProc,
@@ -191,7 +201,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, facts| vec![unconfined(facts, "")],
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::ForeignNamespace,
@@ -206,7 +216,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, facts| rootless(facts),
-        root_helps: true,
+        root_helps: |_, _| true,
     },
     Row {
         cause: Cause::ContainerSeccomp,
@@ -218,7 +228,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, facts| vec![unconfined(facts, "")],
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::UsernsRefused,
@@ -229,7 +239,7 @@ pub(super) const ROWS: &[Row] = &[
             "User namespaces are refused here, as after a chroot(2), or by a security module".into()
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::MaxUserNamespaces,
@@ -241,8 +251,8 @@ pub(super) const ROWS: &[Row] = &[
                 && facts.max_user_namespaces == Some(0)
         },
         explanation: |_, _| "User namespaces are switched off".into(),
-        remedies: |_, _| vec![remedy("sudo sysctl user.max_user_namespaces=15000", LAYER)],
-        root_helps: false,
+        remedies: |_, facts| vec![remedy(sysctl(facts, "user.max_user_namespaces", 15000), LAYER)],
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NamespaceLimit,
@@ -254,18 +264,29 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, _| vec![remedy("grep . /proc/sys/user/max_*_namespaces", NOTHING)],
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::ProcessLimit,
         id: "process-limit",
         title: "The limit of processes is reached",
-        is: |failure, _| failure.is_clone(&[Errno::EAGAIN]),
+        is: |failure, _| {
+            failure.is_clone(&[Errno::EAGAIN]) || failure.is_capability(&[Errno::EAGAIN])
+        },
         explanation: |_, _| {
             "The limit of processes is reached: see `ulimit -u`, and pids.max of this cgroup".into()
         },
-        remedies: |_, _| Vec::new(),
-        root_helps: false,
+        remedies: |_, facts| more_processes(facts),
+        root_helps: |_, _| false,
+    },
+    Row {
+        cause: Cause::FileLimit,
+        id: "file-limit",
+        title: "The limit of open files is reached",
+        is: |failure, _| failure.errno == Errno::EMFILE,
+        explanation: |_, _| "The limit of open files (`ulimit -n`) is reached".into(),
+        remedies: |_, facts| raised(facts, Resource::RLIMIT_NOFILE),
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NoSuchNamespace,
@@ -274,7 +295,7 @@ pub(super) const ROWS: &[Row] = &[
         is: |failure, _| failure.is_clone(&[Errno::EINVAL, Errno::ENOSYS]),
         explanation: |_, _| "This kernel was built without one of these namespaces".into(),
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::Initramfs,
@@ -288,7 +309,7 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::Chroot,
@@ -302,6 +323,6 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
 ];

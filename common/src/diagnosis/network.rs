@@ -2,8 +2,9 @@
 
 use nix::errno::Errno;
 
-use super::remedies::{NOTHING, known, remedy, unconfined};
+use super::remedies::{NOTHING, known, remedy, unconfined, with_root};
 use super::{Cause, Row};
+use crate::host_facts::Engine;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -13,14 +14,15 @@ pub(super) const ROWS: &[Row] = &[
         is: |failure, _| failure.is_link(Errno::EOPNOTSUPP),
         explanation: |_, _| "The kernel has no such devices: their modules are missing".into(),
         remedies: |_, facts| {
-            let mut remedies = vec![remedy("sudo modprobe -a bridge veth", NOTHING)];
+            let mut remedies = vec![remedy(with_root(facts, "modprobe -a bridge veth"), NOTHING)];
             if facts.installer == Some("apt-get install") {
                 let package = "linux-modules-extra-$(uname -r)";
-                remedies.push(remedy(format!("sudo apt-get install {package}"), NOTHING));
+                let install = with_root(facts, &format!("apt-get install {package}"));
+                remedies.push(remedy(install, NOTHING));
             }
             remedies
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NoCapNetAdmin,
@@ -34,15 +36,19 @@ pub(super) const ROWS: &[Row] = &[
         },
         remedies: |_, facts| {
             let package = &facts.package;
-            if facts.seccomp {
-                return vec![unconfined(facts, " --cap-add NET_ADMIN")];
-            }
-            vec![remedy(
-                format!("unshare --user --map-root-user --mount --net cargo run -p {package}"),
-                "the bridge on the host: the containers of two such starts do not reach each other",
-            )]
+            let command =
+                format!("unshare --user --map-root-user --mount --net cargo run -p {package}");
+            let gives_up =
+                "the bridge on the host: the containers of two such starts do not reach each other";
+            // The stage has made its user namespace by now, so there is one to be had.
+            let own = facts.unshare.then(|| remedy(command, gives_up));
+            let engine = match facts.caller.engine {
+                Some(Engine::Nspawn) | None => None,
+                Some(_) => Some(unconfined(facts, " --cap-add NET_ADMIN")),
+            };
+            own.into_iter().chain(engine).collect()
         },
-        root_helps: true,
+        root_helps: |_, _| true,
     },
     Row {
         cause: Cause::BrNetfilter,
@@ -57,6 +63,6 @@ pub(super) const ROWS: &[Row] = &[
         remedies: |failure, facts| {
             known(failure, facts, "nothing: it is for packets between containers")
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
 ];

@@ -4,8 +4,19 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::remedies::{NOTHING, remedy};
+use super::failure::Failed;
+use super::remedies::{NOTHING, remedy, with_root};
 use super::{Cause, Row};
+
+/// The numbers of devices, major and minor: null(4), full(4), random(4), tty(4).
+const NUMBERS: [(&str, &str); 6] = [
+    ("null", "1 3"),
+    ("zero", "1 5"),
+    ("full", "1 7"),
+    ("random", "1 8"),
+    ("urandom", "1 9"),
+    ("tty", "5 0"),
+];
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -16,8 +27,33 @@ pub(super) const ROWS: &[Row] = &[
             failure.is_execve(|program| program == Path::new("/proc/self/exe"), &[Errno::ENOENT])
         },
         explanation: |_, _| "/proc is not mounted here".into(),
-        remedies: |_, _| vec![remedy("sudo mount -t proc proc /proc", NOTHING)],
-        root_helps: false,
+        remedies: |_, facts| vec![remedy(with_root(facts, "mount -t proc proc /proc"), NOTHING)],
+        root_helps: |_, _| false,
+    },
+    Row {
+        cause: Cause::NoDevice,
+        id: "no-device",
+        title: "A device is missing in /dev",
+        is: |failure, facts| {
+            let is_bind = matches!(failure.failed, Failed::Capability);
+            is_bind && failure.errno == Errno::ENOENT && facts.missing_device.is_some()
+        },
+        explanation: |_, facts| {
+            let name = facts.missing_device.unwrap_or_default();
+            format!(
+                "From stage 04 on a container gets the host's /dev/{name}, and there is none here"
+            )
+        },
+        remedies: |_, facts| {
+            // A user namespace other than the first has no devices of its own: mknod(2), EPERM.
+            let device = facts.missing_device.filter(|_| !facts.caller.user_namespace);
+            let number = device.and_then(|name| Some(NUMBERS.iter().find(|row| row.0 == name)?.1));
+            let command = number.zip(device).map(|(number, name)| {
+                with_root(facts, &format!("mknod -m 666 /dev/{name} c {number}"))
+            });
+            command.map(|command| remedy(command, NOTHING)).into_iter().collect()
+        },
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::Shell,
@@ -44,6 +80,6 @@ pub(super) const ROWS: &[Row] = &[
             explanation.into()
         },
         remedies: |_, _| Vec::new(),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
 ];

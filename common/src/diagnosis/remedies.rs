@@ -1,8 +1,11 @@
 //! Commands that help, and what they give up.
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+
 use super::Remedy;
 use super::failure::{Failed, Failure};
 use crate::host_facts::{Engine, HostFacts};
+use crate::quote::quoted;
 
 pub(super) const NOTHING: &str = "nothing";
 pub(super) const HOST_ROOT: &str = "root in the container is root on your machine";
@@ -27,7 +30,7 @@ pub(super) fn known(failure: &Failure, facts: &HostFacts, gives_up: &str) -> Vec
 fn run(facts: &HostFacts) -> &'static str {
     let takes_root = ["uts", "uts-hostname", "pid", "mount"].contains(&facts.package.as_str());
     match (facts.root, facts.user_namespace) {
-        (true, true) if facts.engine.is_none() => "rootless",
+        (true, true) if !facts.caller.root => "rootless",
         (true, false) if std::env::var_os("SUDO_UID").is_some() => "as-root",
         (false, _) if takes_root && facts.unshare => "rootless",
         _ => "run",
@@ -37,21 +40,14 @@ fn run(facts: &HostFacts) -> &'static str {
 /// Another place for a root directory; in an engine's container, which may have none, a /tmp to execute from.
 pub(super) fn another_place(failure: &Failure, facts: &HostFacts) -> Vec<Remedy> {
     let place = known(failure, facts, NOTHING);
-    let engine = match facts.engine {
-        Some(Engine::Docker) => "docker",
-        Some(Engine::Podman) => "podman",
-        _ => return place,
-    };
-    if place.is_empty() {
-        return vec![remedy(format!("{engine} run --tmpfs /tmp:exec"), NOTHING)];
-    }
-    place
+    let Some(run) = run_of_engine(facts).filter(|_| place.is_empty()) else { return place };
+    vec![remedy(format!("{run} --tmpfs /tmp:exec"), NOTHING)]
 }
 
 /// A start as root, where that can be had.
 pub(super) fn as_root(facts: &HostFacts) -> Vec<Remedy> {
     let command = format!("cargo as-root -p {}", facts.package);
-    facts.sudo.then(|| remedy(command, HOST_ROOT)).into_iter().collect()
+    (facts.sudo && !facts.caller.root).then(|| remedy(command, HOST_ROOT)).into_iter().collect()
 }
 
 /// A start as root of a user namespace, where that can be had.
@@ -63,12 +59,33 @@ pub(super) fn rootless(facts: &HostFacts) -> Vec<Remedy> {
     can.then(|| remedy(command, NOTHING)).into_iter().collect()
 }
 
+/// A command that takes root, as this caller has to type it.
+pub(super) fn with_root(facts: &HostFacts, command: &str) -> String {
+    if facts.caller.root {
+        return command.into();
+    }
+    if facts.without_sudo {
+        format!("su -c {}", quoted(command))
+    } else {
+        format!("sudo {command}")
+    }
+}
+
+/// A sysctl to set. The program that does so is not everywhere, as the file is.
+pub(super) fn sysctl(facts: &HostFacts, name: &str, value: u64) -> String {
+    if facts.sysctl {
+        return with_root(facts, &format!("sysctl {name}={value}"));
+    }
+    let file = format!("/proc/sys/{}", name.replace('.', "/"));
+    format!("echo {value} | {}", with_root(facts, &format!("tee {file}")))
+}
+
 /// How to start the container that this process is in, for containers inside of it.
 pub(super) fn unconfined(facts: &HostFacts, more: &str) -> Remedy {
-    let command = match facts.engine {
-        Some(Engine::Kubernetes) => {
-            "kubectl run containers -it --image=IMAGE --privileged".to_owned()
-        }
+    let command = match facts.caller.engine {
+        Some(Engine::Kubernetes) => KUBERNETES.to_owned(),
+        // Its root has these capabilities.
+        Some(Engine::Nspawn) => "systemd-nspawn --system-call-filter=@known".to_owned(),
         Some(Engine::Podman) => format!(
             "podman run --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
              --security-opt unmask=ALL{more}"
@@ -81,17 +98,61 @@ pub(super) fn unconfined(facts: &HostFacts, more: &str) -> Remedy {
     remedy(command, CONTAINER_WALL)
 }
 
+/// A pod that may do all that its node may.
+pub(super) const KUBERNETES: &str = "kubectl run containers -it --image=IMAGE --privileged";
+
 /// A scope of systemd's with a cgroup of its own: systemd.resource-control(5), Delegate=.
 pub(super) fn scope(facts: &HostFacts) -> Vec<Remedy> {
-    let user = if facts.root { "" } else { " --user" };
+    let user = if facts.caller.root { "" } else { " --user" };
     let package = &facts.package;
-    vec![remedy(
-        format!("systemd-run{user} --scope -p Delegate=yes cargo run -p {package}"),
-        "nothing: the cgroup ends with the command",
-    )]
+    let command = format!("systemd-run{user} --scope -p Delegate=yes cargo run -p {package}");
+    let gives_up = "nothing: the cgroup ends with the command";
+    facts.systemd.then(|| remedy(command, gives_up)).into_iter().collect()
+}
+
+/// A limit of this shell's, raised: as far as anybody may, or by root, or by the engine that has set it.
+pub(super) fn raised(facts: &HostFacts, resource: Resource) -> Vec<Remedy> {
+    let Ok((now, most)) = getrlimit(resource) else { return Vec::new() };
+    let (letter, name, enough) = match resource {
+        Resource::RLIMIT_FSIZE => ("f", "fsize", "-1"),
+        Resource::RLIMIT_NOFILE => ("n", "nofile", "1024"),
+        _ => ("u", "nproc", "1024"),
+    };
+    let engine = run_of_engine(facts);
+    let command = if now < most {
+        Some(format!("ulimit -S -{letter} $(ulimit -H -{letter})"))
+    } else if facts.limits_can_be_raised {
+        let enough = enough.replace("-1", "unlimited");
+        Some(with_root(facts, &format!("prlimit --pid $$ --{name}={enough}:{enough}")))
+    } else {
+        engine.map(|run| format!("{run} --ulimit {name}={enough}:{enough}"))
+    };
+    let gives_up = "a limit of what is started from this shell";
+    command.map(|command| remedy(command, gives_up)).into_iter().collect()
+}
+
+/// The command of an engine that takes Docker's options.
+fn run_of_engine(facts: &HostFacts) -> Option<&'static str> {
+    match facts.caller.engine? {
+        Engine::Docker => Some("docker run"),
+        Engine::Podman => Some("podman run"),
+        Engine::Kubernetes | Engine::Nspawn => None,
+    }
+}
+
+/// More processes. Root is exempt from the limit of a user's: setrlimit(2). Then it is a cgroup's.
+pub(super) fn more_processes(facts: &HostFacts) -> Vec<Remedy> {
+    let is_exempt = facts.root && !facts.user_namespace;
+    let limit = getrlimit(Resource::RLIMIT_NPROC).map_or(RLIM_INFINITY, |(now, _)| now);
+    if !is_exempt && limit != RLIM_INFINITY {
+        return raised(facts, Resource::RLIMIT_NPROC);
+    }
+    let command = run_of_engine(facts).map(|run| format!("{run} --pids-limit 100"));
+    command.map(|command| remedy(command, "a limit of that container")).into_iter().collect()
 }
 
 pub(super) fn install(facts: &HostFacts, package: &str) -> Vec<Remedy> {
     let installer = facts.installer.iter();
-    installer.map(|command| remedy(format!("sudo {command} {package}"), NOTHING)).collect()
+    let command = |installer: &&str| with_root(facts, &format!("{installer} {package}"));
+    installer.map(|installer| remedy(command(&installer), NOTHING)).collect()
 }

@@ -1,6 +1,9 @@
 //! The root directory: what is wrong with it.
 
-use super::remedies::{NOTHING, another_place, install, known};
+use nix::errno::Errno;
+use nix::sys::resource::Resource;
+
+use super::remedies::{NOTHING, another_place, install, known, raised};
 use super::{Cause, Row};
 
 pub(super) const ROWS: &[Row] = &[
@@ -11,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
         is: |_, _| false,
         explanation: |_, _| "Its file system is mounted noexec, so put it elsewhere".into(),
         remedies: another_place,
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::RootNowhere,
@@ -20,7 +23,16 @@ pub(super) const ROWS: &[Row] = &[
         is: |_, _| false,
         explanation: |_, _| "It has to be made somewhere else".into(),
         remedies: another_place,
-        root_helps: false,
+        root_helps: |failure, _| failure.errno == Errno::EACCES,
+    },
+    Row {
+        cause: Cause::FileSize,
+        id: "file-size",
+        title: "A limit of file sizes is in the way",
+        is: |_, _| false,
+        explanation: |_, _| "The limit of file sizes (`ulimit -f`) is too low".into(),
+        remedies: |_, facts| raised(facts, Resource::RLIMIT_FSIZE),
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::RootOfAnotherUser,
@@ -31,7 +43,7 @@ pub(super) const ROWS: &[Row] = &[
             "Its owner could have planted what you are about to execute; use one of your own".into()
         },
         remedies: |failure, facts| known(failure, facts, NOTHING),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::RootWritable,
@@ -42,7 +54,7 @@ pub(super) const ROWS: &[Row] = &[
             "Other users could have planted what you are about to execute; when you trust it".into()
         },
         remedies: |failure, facts| known(failure, facts, "the others' right to write there"),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::RootNotWhole,
@@ -51,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         is: |_, _| false,
         explanation: |_, _| "Something is missing in it; this helps".into(),
         remedies: |failure, facts| known(failure, facts, NOTHING),
-        root_helps: false,
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::NoBusybox,
@@ -65,6 +77,6 @@ pub(super) const ROWS: &[Row] = &[
             let debian = facts.installer == Some("apt-get install");
             install(facts, if debian { "busybox-static" } else { "busybox" })
         },
-        root_helps: false,
+        root_helps: |_, _| false,
     },
 ];

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use super::*;
-use crate::host_facts::{Cgroups, Engine, RootMount};
+use crate::host_facts::{Caller, Cgroups, Engine, RootMount};
 use crate::reexec::{Call, Step};
 
 /// An ordinary user on an ordinary machine.
@@ -14,6 +14,8 @@ fn user() -> HostFacts {
         package: "pid".into(),
         max_user_namespaces: Some(100),
         sudo: true,
+        systemd: true,
+        sysctl: true,
         unshare: true,
         ..HostFacts::default()
     }
@@ -22,6 +24,11 @@ fn user() -> HostFacts {
 /// Root of a user namespace.
 fn namespace_root() -> HostFacts {
     HostFacts { root: true, cap_sys_admin: true, cap_setfcap: true, user_namespace: true, ..user() }
+}
+
+/// Who is in a container of an engine, or root.
+fn caller(root: bool, engine: Option<Engine>) -> Caller {
+    Caller { root, engine, ..Caller::default() }
 }
 
 /// The page for readers.
@@ -99,7 +106,7 @@ fn an_injected_ubuntu_host_is_not_why_its_containers_seccomp_filter_refuses() {
     let error = || cloning(Errno::EPERM, CloneFlags::CLONE_NEWUSER);
     // A terminal of the desktop may have a filter of its own.
     assert_advice(error(), &restricted, &["AppArmor"]);
-    let container = HostFacts { engine: Some(Engine::Docker), ..restricted };
+    let container = HostFacts { caller: caller(false, Some(Engine::Docker)), ..restricted };
     assert_advice(error(), &container, &["seccomp filter refuses"]);
 }
 
@@ -122,8 +129,9 @@ fn an_injected_container_of_each_engine_gets_the_command_of_that_engine() {
         (Engine::Docker, &["docker run", "systempaths=unconfined"][..]),
         (Engine::Podman, &["podman run", "unmask=ALL"]),
         (Engine::Kubernetes, &["kubectl run", "--privileged"]),
+        (Engine::Nspawn, &["systemd-nspawn", "--system-call-filter=@known"]),
     ] {
-        let facts = HostFacts { seccomp: true, engine: Some(engine), ..user() };
+        let facts = HostFacts { seccomp: true, caller: caller(false, Some(engine)), ..user() };
         let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWUSER);
         assert_advice(error, &facts, words);
         let error = Err::<(), _>(Errno::EACCES).context("mount /proc").unwrap_err();
@@ -185,7 +193,7 @@ fn who_may_not_make_a_cgroup_gets_the_ways_that_this_machine_has() {
     assert_advice(refused(Errno::EACCES), &namespace_root(), &["outside"]);
     assert_advice(refused(Errno::EROFS), &v2, &["docker run", "--cgroupns=host", ":rw"]);
     assert_advice(refused(Errno::EBUSY), &v2, &[scope]);
-    let root = HostFacts { root: true, ..v2.clone() };
+    let root = HostFacts { root: true, caller: caller(true, None), ..v2.clone() };
     assert_advice(refused(Errno::EBUSY), &root, &["`systemd-run --scope -p Delegate=yes"]);
 }
 
@@ -204,7 +212,7 @@ fn a_shell_without_a_path_is_told_that_nothing_is_searched() {
 
 #[test]
 fn without_apparmor_a_refusal_is_not_apparmors() {
-    let facts = HostFacts { engine: Some(Engine::Docker), root: true, ..user() };
+    let facts = HostFacts { caller: caller(true, Some(Engine::Docker)), root: true, ..user() };
     let error = Err::<(), _>(Errno::EACCES).context("make a directory").unwrap_err();
     assert_eq!(diagnose(&error, &facts), None);
 }
@@ -263,7 +271,7 @@ fn another_root_directory_is_used_as_this_one_would_have_been() {
 
 #[test]
 fn an_engine_without_a_place_for_a_root_directory_can_give_one() {
-    let full = |engine| HostFacts { engine, ..user() };
+    let full = |engine| HostFacts { caller: caller(false, engine), ..user() };
     for cause in [Cause::RootNowhere, Cause::RootNoexec] {
         let error = || Known::new(cause, "no place").into();
         assert_advice(error(), &full(Some(Engine::Docker)), &["docker run --tmpfs /tmp:exec"]);

@@ -12,12 +12,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
 
+use crate::host_facts::Caller;
 use crate::terminal::{console, leader};
 
 /// The number of the descriptor: the first one after standard input, output and error.
 const DESCRIPTOR: RawFd = 3;
 
-/// What the message begins with. Then come the name of the entry point, and in another line that of the terminal.
+/// What the message begins with. Then come the name of the entry point, and in lines of their own that of the terminal,
+/// and who has started this.
 const PREFIX: &str = "entry point ";
 
 /// More bytes than any of these messages has.
@@ -34,7 +36,9 @@ pub(super) fn pair(
     let marked = || -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (ours, theirs) = UnixDatagram::pair()?;
         if let Some(name) = entry_point {
-            ours.send([PREFIX, name, "\n", terminal.unwrap_or_default()].concat().as_bytes())?;
+            let caller = Caller::get().to_word();
+            let lines = [PREFIX, name, "\n", terminal.unwrap_or_default(), "\n", &caller];
+            ours.send(lines.concat().as_bytes())?;
         }
         Ok((ours, theirs))
     };
@@ -71,7 +75,8 @@ pub fn take() -> Option<String> {
         Errno::result(unsafe { libc::recv(DESCRIPTOR, message.as_mut_ptr().cast(), SIZE, flags) });
     let message = message.get(..usize::try_from(length.ok()?).ok()?)?;
     let names = std::str::from_utf8(message).ok()?.strip_prefix(PREFIX)?;
-    let (name, terminal) = names.split_once('\n')?;
+    let (name, rest) = names.split_once('\n')?;
+    let (terminal, caller) = rest.split_once('\n')?;
     // SAFETY: with such a message it is the mark, which nothing else in this process uses.
     let mark = unsafe { OwnedFd::from_raw_fd(DESCRIPTOR) };
     fcntl(&mark, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).ok()?;
@@ -79,6 +84,7 @@ pub fn take() -> Option<String> {
     Errno::result(unsafe { libc::recv(DESCRIPTOR, std::ptr::null_mut(), 0, libc::MSG_DONTWAIT) })
         .ok()?;
     leader::adopt(mark);
+    Caller::inherit(caller);
     if !terminal.is_empty() {
         console::keep(terminal);
     }

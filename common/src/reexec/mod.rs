@@ -38,6 +38,7 @@ use anyhow::{Context, Result};
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 
+use crate::host_facts::Caller;
 pub use command::{Command, command};
 pub use container::{Created, Running, wait_for};
 pub use failure::{Call, Step};
@@ -88,5 +89,8 @@ pub fn dispatch<A>(
 ///
 /// unshare(2), mostly EPERM, in a line that names the flags.
 pub fn unshare(flags: CloneFlags) -> Result<()> {
+    if flags.contains(CloneFlags::CLONE_NEWUSER) {
+        Caller::remember();
+    }
     nix::sched::unshare(flags).context(Step::Clone(flags))
 }

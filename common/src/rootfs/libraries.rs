@@ -61,7 +61,8 @@ fn list(loader: &Path, program: &Path) -> Result<Output> {
         .env_clear()
         // A library by a relative path is nowhere to be found.
         .current_dir("/")
-        .stdin(Stdio::null())
+        // Not null: there may be no such device.
+        .stdin(Stdio::piped())
         .output()
         .context("execute it")
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
@@ -10,6 +11,7 @@ use nix::unistd::{User, geteuid};
 
 use super::ids::outer_uid;
 use super::walk::Place;
+use crate::diagnosis::{Cause, Known};
 use crate::quote::shown;
 
 /// Returns the ordinary user, other than the caller, who has mounted what `place` is on.
@@ -42,7 +44,12 @@ pub(super) fn another_user(place: &Place) -> Result<Option<String>> {
 }
 
 fn read(file: &str) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("read {file}"))
+    fs::read_to_string(file).with_context(|| format!("read {file}")).map_err(|error| {
+        if Path::new("/proc/self").exists() {
+            return error;
+        }
+        error.context(Known::new(Cause::NoProc, "this process cannot find itself"))
+    })
 }
 
 /// Whether FUSE's `user_id` is root's or the caller's: as this user namespace has it, or as the

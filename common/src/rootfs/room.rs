@@ -54,6 +54,9 @@ const NO_PLACE: [Errno; 7] = [
 
 /// Says of an error of the system that there is no place for a root directory, if it means that.
 pub(super) fn nowhere(error: Error, said: &str) -> Error {
+    if error.downcast_ref::<Known>().is_some() {
+        return error;
+    }
     let errno = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
     if errno.is_some_and(|errno| NO_PLACE.contains(&Errno::from_raw(errno))) {
         return error.context(Known::new(Cause::RootNowhere, said));
@@ -78,7 +81,7 @@ pub(super) fn ensure_fits(target: &Path, contents: &Contents) -> Result<()> {
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE).map_err(io::Error::from)?;
     let limited = || {
         let said = format!("it takes a file of {} bytes, and {limit} are allowed", size.largest);
-        no_place(said).remedy("ulimit -f unlimited")
+        Known::new(Cause::FileSize, said)
     };
     ensure!(size.largest <= limit, limited());
     Ok(())

@@ -62,9 +62,12 @@ pub(super) fn of_this_host() -> Result<Contents> {
 }
 
 fn lacks_shell(error: Error) -> Error {
-    let is_limit = |error: &io::Error| error.raw_os_error() == Some(Errno::EAGAIN as i32);
-    let of_processes = error.downcast_ref().is_some_and(is_limit);
-    let cause = if of_processes { Cause::ProcessLimit } else { Cause::NoBusybox };
+    let errno = error.downcast_ref().and_then(io::Error::raw_os_error).map(Errno::from_raw);
+    let cause = match errno {
+        Some(Errno::EAGAIN) => Cause::ProcessLimit,
+        Some(Errno::EMFILE) => Cause::FileLimit,
+        _ => Cause::NoBusybox,
+    };
     Known::new(cause, format!("a root directory needs a shell: {error:#}")).into()
 }
 
@@ -103,7 +106,7 @@ fn add_busybox(contents: &mut Contents) -> Result<()> {
 
 /// Asks a busybox for the names of its applets.
 fn applets(busybox: &Path) -> Result<String> {
-    let list = Command::new(busybox).arg("--list").stdin(Stdio::null()).output();
+    let list = Command::new(busybox).arg("--list").stdin(Stdio::piped()).output();
     let list = list.context("execute it")?;
     ensure!(list.status.success(), "--list: {}", list.status);
     let applets = String::from_utf8(list.stdout).context("--list")?;

@@ -1,6 +1,6 @@
 //! Whom we trust with what is executed: root, and the caller.
 
-use std::fs::{self, Metadata};
+use std::fs::Metadata;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use nix::unistd::geteuid;
 use super::mounts;
 use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
-use crate::host_facts::in_first_user_namespace;
+use crate::host_facts::{in_first_user_namespace, overflow_id};
 use crate::quote::{quoted, shown};
 
 /// Whether sudo(8) has started this process as root.
@@ -32,9 +32,7 @@ fn is_trusted(owner: u32) -> bool {
 /// section "Unmapped user and group IDs". It is nobody's then, even where the caller's own is shown
 /// so.
 fn is_unmapped(owner: u32) -> bool {
-    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
-    let overflow = overflow.and_then(|text| text.trim().parse().ok()).unwrap_or(65534);
-    owner == overflow && !in_first_user_namespace()
+    owner == overflow_id() && !in_first_user_namespace()
 }
 
 /// The trees that are root's in every distribution: hier(7), and the stores of Nix and of Guix.

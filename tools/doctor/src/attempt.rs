@@ -1,9 +1,9 @@
 //! An attempt: the system calls of a stage, in throw-away processes and namespaces.
 //!
-//! It is the stage, in its order, with an empty root directory and no shell. The one difference in the calls is that what
-//! the stage does to its host, which is a bridge in 06 and a mount in 03, is done in a namespace more.
+//! It is the stage, in its order, with an empty root directory and a process that ends at once in the place of the shell. What the stage does to its host is done elsewhere: the bridge of 06 is made in a network namespace more, and the
+//! mount of 03 is nowhere.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -19,10 +19,14 @@ use netlink::Netlink;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
+use nix::libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{Pid, chdir, chroot, fchdir, getgid, getpid, getuid, pivot_root, sethostname};
+use nix::sys::wait::waitpid;
+use nix::unistd::{
+    ForkResult, Pid, chdir, chroot, fchdir, fork, getgid, getpid, getuid, pivot_root, sethostname,
+};
 use serde::{Deserialize, Serialize};
 use stage_network::Cable;
 
@@ -39,6 +43,8 @@ pub struct Trouble {
     pub error: String,
     /// Its cause, where that is known.
     pub diagnosis: Option<Diagnosis>,
+    /// Whether the stage itself has met it, and not what was to start it.
+    pub of_stage: bool,
 }
 
 /// A [`diagnosis::Diagnosis`], as one process tells it to another.
@@ -74,23 +80,45 @@ impl From<diagnosis::Diagnosis> for Diagnosis {
 }
 
 impl Trouble {
+    /// What it is known by: its cause, or else the error itself.
+    pub fn name(&self) -> &str {
+        self.diagnosis.as_ref().map_or(&self.error, |known| &known.id)
+    }
+
     pub fn of(error: &Error, package: &str) -> Trouble {
         let facts = HostFacts { package: package.into(), ..HostFacts::now() };
         Trouble {
             error: format!("{error:#}"),
             diagnosis: diagnose(error, &facts).map(Diagnosis::from),
+            of_stage: true,
         }
     }
 }
 
-/// Does what the stage does outside of its container.
+/// Does what the stage does outside of its container. Tells what is in the way, in a line for each trouble: without a root
+/// directory the stage goes no further, and there may be more behind that.
 pub fn run(stage: u8) -> ExitCode {
-    tell(stage, outside(stage))
+    let place = if stage >= 3 { rootfs::look().map(drop) } else { Ok(()) };
+    let there = tell(stage, place.map(|()| ExitCode::SUCCESS));
+    let attempted = tell(stage, outside(stage));
+    if there == ExitCode::SUCCESS { attempted } else { there }
 }
 
 /// Does what the stage does inside.
 pub fn inside(stage: u8) -> ExitCode {
-    tell(stage, set_up(stage).map(|()| ExitCode::SUCCESS))
+    tell(stage, set_up(stage).and_then(|()| start_nothing()).map(|()| ExitCode::SUCCESS))
+}
+
+/// Makes a process, as the stage makes one for its shell.
+fn start_nothing() -> Result<()> {
+    // SAFETY: this process has one thread.
+    match unsafe { fork() }.context(Step::Clone(CloneFlags::empty()))? {
+        // SAFETY: _exit(2) has no conditions.
+        ForkResult::Child => unsafe { nix::libc::_exit(0) },
+        ForkResult::Parent { child } => {
+            waitpid(child, None).context("wait for a process").map(drop)
+        }
+    }
 }
 
 fn tell(stage: u8, result: Result<ExitCode>) -> ExitCode {
@@ -106,33 +134,19 @@ fn tell(stage: u8, result: Result<ExitCode>) -> ExitCode {
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
 
 fn outside(stage: u8) -> Result<ExitCode> {
-    if stage >= 3 {
-        rootfs::look()?;
-    }
     let on_host = match stage {
         3 => may_mount().context("mount /proc"),
         6.. if getuid().is_root() => may_change_network().context(Step::Link("brg0".into())),
         _ => Ok(()),
     };
+    let command = command(stage)?;
+    let _open = descriptors(stage)?;
     if stage >= 6 {
-        enter_network()?;
-    }
-    let mut command = reexec::command(INSIDE).same_session().cloneflag(CloneFlags::CLONE_NEWUTS);
-    for (first, flag) in [
-        (3, CloneFlags::CLONE_NEWPID),
-        // Stage 03 has no mount namespace, and mounts on its host.
-        (3, CloneFlags::CLONE_NEWNS),
-        (5, CloneFlags::CLONE_NEWUSER),
-        (6, CloneFlags::CLONE_NEWNET),
-        (7, CloneFlags::CLONE_NEWIPC),
-    ] {
-        if stage >= first {
-            command = command.cloneflag(flag);
+        if getuid().is_root() {
+            // In the network namespace that this process is in, as the stage is.
+            drop(command.create()?);
         }
-    }
-    if stage >= 5 {
-        command = command.uid_mappings(&one_id(0, getuid().as_raw()));
-        command = command.gid_mappings(&one_id(0, getgid().as_raw()));
+        enter_network()?;
     }
     // Declared first, and so dropped last: a cgroup can be removed when the created child has left it.
     let _limit;
@@ -142,6 +156,39 @@ fn outside(stage: u8) -> Result<ExitCode> {
     _limit = if stage >= 8 { Some(Limit::new(container.pid())?) } else { None };
     let _cable = if stage >= 6 { Some(connect(container.pid())?) } else { None };
     container.start()?.wait()
+}
+
+/// What the stage has open besides: the socket of its session, and in 03 the directory that it mounts on.
+fn descriptors(stage: u8) -> Result<Vec<File>> {
+    let more = if stage == 3 { 2 } else { 1 };
+    (0..more).map(|_| File::open("/").context("open /")).collect()
+}
+
+/// The start of what is inside, as the stage has it.
+fn command(stage: u8) -> Result<reexec::Command> {
+    // Not in a session of its own, which takes one process more: so here is the doctor.
+    let mut command = reexec::command(INSIDE).same_session();
+    for (first, flag) in [
+        (1, CloneFlags::CLONE_NEWUTS),
+        (3, CloneFlags::CLONE_NEWPID),
+        (4, CloneFlags::CLONE_NEWNS),
+        (5, CloneFlags::CLONE_NEWUSER),
+        (6, CloneFlags::CLONE_NEWNET),
+        (7, CloneFlags::CLONE_NEWIPC),
+    ] {
+        if stage >= first {
+            command = command.cloneflag(flag);
+        }
+    }
+    if stage >= 3 {
+        // Open, as the stage's root directory is.
+        command = command.root_dir(File::open("/").context("open /")?);
+    }
+    if stage >= 5 {
+        command = command.uid_mappings(&one_id(0, getuid().as_raw()));
+        command = command.gid_mappings(&one_id(0, getgid().as_raw()));
+    }
+    Ok(command)
 }
 
 fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
@@ -197,17 +244,19 @@ fn set_up(stage: u8) -> Result<()> {
     if stage >= 8 {
         reexec::unshare(CloneFlags::CLONE_NEWCGROUP)?;
     }
-    if stage >= 3 {
-        mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
-            .context("make all mounts private")?;
-    }
     match stage {
         0..3 => Ok(()),
         3 => {
-            mount_proc(Path::new("/proc"))?;
+            // The stage's is the host's. This one is nowhere.
+            let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+            mounts::detached(c"proc", &[], attributes).context("mount /proc")?;
             chroot("/").context("chroot to the root directory")
         }
-        _ => change_root(Path::new("/tmp"), stage),
+        _ => {
+            mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+                .context("make all mounts private")?;
+            change_root(Path::new("/tmp"), stage)
+        }
     }
 }
 

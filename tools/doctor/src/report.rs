@@ -10,7 +10,7 @@ use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
 use common::diagnosis::{Cause, Known, PAGE};
 use common::forwarding;
-use common::host_facts::{Cgroups, HostFacts};
+use common::host_facts::{Cgroups, HostFacts, RootMount};
 use common::reexec::Step;
 use common::rootfs;
 use nix::errno::Errno;
@@ -50,22 +50,43 @@ pub const STAGES: [Stage; 8] = [
 
 /// What the attempts at a stage have shown.
 struct Findings {
-    /// Why it does not run as it is started here, unless it does.
-    direct: Option<Trouble>,
-    /// Why it does not run with `cargo rootless`, unless it does; None where nobody would start it so.
-    rootless: Option<Option<Trouble>>,
+    /// What is in the way as it is started here: nothing where it runs.
+    direct: Vec<Trouble>,
+    /// What is in the way with `cargo rootless`; None where nobody would start it so.
+    rootless: Option<Vec<Trouble>>,
 }
 
 impl Findings {
-    /// Of two troubles the one to get rid of: for want of a right there is `cargo rootless`, so it is what is in
+    /// Of the troubles of both the ones to get rid of: for want of a right there is `cargo rootless`, so it is what is in
     /// the way of that.
-    fn worth_telling(&self) -> Option<&Trouble> {
-        let id = |trouble: &Trouble| trouble.diagnosis.as_ref().map(|known| known.id.clone());
-        let direct = self.direct.as_ref()?;
-        let for_want_of_a_right =
-            ["no-root", "no-cap-sys-admin"].map(|id| Some(id.to_owned())).contains(&id(direct));
-        let rootless = self.rootless.iter().flatten().find(|trouble| trouble.diagnosis.is_some());
-        Some(rootless.filter(|_| for_want_of_a_right).unwrap_or(direct))
+    fn worth_telling(&self) -> &[Trouble] {
+        let for_want_of_a_right = self.direct.iter().any(|trouble| {
+            let id = trouble.diagnosis.as_ref().map(|known| known.id.as_str());
+            id.is_some_and(|id| ["no-root", "no-cap-sys-admin"].contains(&id))
+        });
+        let is_known = |trouble: &Trouble| trouble.diagnosis.is_some() || trouble.of_stage;
+        let rootless = self.rootless.iter().find(|troubles| troubles.iter().any(is_known));
+        rootless.filter(|_| for_want_of_a_right).unwrap_or(&self.direct)
+    }
+
+    /// Whether root would have none of these troubles. With sudo(8) nothing is tried: it would be told to the
+    /// administrator of who may not use it.
+    fn root_helps(&self, stage: &Stage, facts: &HostFacts) -> bool {
+        let is_diagnosis = |trouble: &Trouble, is: fn(&Diagnosis) -> bool| {
+            trouble.diagnosis.as_ref().is_some_and(is)
+        };
+        let helps = |trouble: &Trouble| is_diagnosis(trouble, |known| known.root_helps);
+        // The first user namespace's root may show what it likes of /proc.
+        let covered = |trouble: &Trouble| {
+            !facts.user_namespace && is_diagnosis(trouble, |known| known.id == "covered-proc")
+        };
+        // What unshare(1) has met is about user namespaces, which root does not need before stage 05.
+        let with_namespace = self.rootless.iter().flatten();
+        let mut with_namespace = with_namespace.filter(|trouble| trouble.of_stage);
+        let can_pivot = stage.number < 4 || facts.root_mount == RootMount::Mounted;
+        self.direct.iter().all(helps)
+            && with_namespace.all(|trouble| helps(trouble) || covered(trouble))
+            && can_pivot
     }
 }
 
@@ -97,7 +118,7 @@ enum Verdict {
 pub fn run() -> Result<ExitCode> {
     let proc = Known::new(Cause::NoProc, "this program cannot find itself");
     ensure!(Path::new("/proc/self/exe").exists(), proc);
-    let root = root();
+    let (root, facts) = (root(), HostFacts::now());
     let findings = attempt_all()?;
     // Two starts of root's share the host's bridge; an ordinary user's have one each.
     let bridge = if root == Root::Here {
@@ -106,15 +127,15 @@ pub fn run() -> Result<ExitCode> {
         None
     };
     let bridge = bridge.map(|error| Trouble::of(&error, "network"));
-    print_machine();
+    print_machine(&facts);
     let mut causes = Causes::default();
     for (stage, findings) in STAGES.iter().zip(&findings) {
-        print_row(stage, findings, root, &bridge, &mut causes);
+        print_row(stage, findings, (root, &facts), &bridge, &mut causes);
     }
     print_root_directory();
     causes.print();
     let is_ready = |(stage, findings): (&Stage, &Findings)| {
-        stage.number == 5 && matches!(verdict(stage, findings, root), Verdict::Ready(_))
+        stage.number == 5 && matches!(verdict(stage, findings, root, &facts), Verdict::Ready(_))
     };
     let ready = STAGES.iter().zip(&findings).any(is_ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -125,18 +146,16 @@ fn attempt_all() -> Result<Vec<Findings>> {
     let findings = STAGES.iter().map(|stage| {
         let direct = finish(start(&[], stage)?)?;
         // Nobody starts it so where it runs as it is.
-        let rootless = (stage.number < 5 && direct.is_some()).then(|| start(&ROOTLESS, stage));
+        let rootless = (stage.number < 5 && !direct.is_empty()).then(|| start(&ROOTLESS, stage));
         let rootless = rootless.transpose()?.map(finish).transpose()?;
         Ok(Findings { direct, rootless })
     });
     let mut findings: Vec<_> = findings.collect::<Result<_>>()?;
     // unshare(1) does not tell why it has no user namespace; stage 05 has asked for one as well.
-    let of_user = findings[4].direct.clone().filter(|trouble| trouble.diagnosis.is_some());
-    for finding in &mut findings {
-        if let Some(Some(trouble)) = &mut finding.rootless {
-            if let (None, Some(of_user)) = (&trouble.diagnosis, &of_user) {
-                *trouble = of_user.clone();
-            }
+    let of_user = findings[4].direct.last().filter(|trouble| trouble.diagnosis.is_some()).cloned();
+    for trouble in findings.iter_mut().filter_map(|findings| findings.rootless.as_mut()).flatten() {
+        if let (false, Some(of_user)) = (trouble.of_stage, &of_user) {
+            *trouble = Trouble { of_stage: false, ..of_user.clone() };
         }
     }
     Ok(findings)
@@ -167,21 +186,25 @@ fn start(with: &[&str], stage: &Stage) -> Result<Started> {
 }
 
 /// Waits for an attempt, and returns what it has found to be in the way.
-fn finish(attempt: Started) -> Result<Option<Trouble>> {
+fn finish(attempt: Started) -> Result<Vec<Trouble>> {
     let output = match attempt {
         Ok(child) => child.wait_with_output().context("wait for an attempt")?,
-        Err(trouble) => return Ok(Some(trouble)),
+        Err(trouble) => return Ok(vec![Trouble { of_stage: false, ..trouble }]),
     };
     if output.status.success() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let told = output.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let told = output.stdout.split(|byte| *byte == b'\n');
+    let troubles = told.filter_map(|line| serde_json::from_slice(line).ok());
+    let mut troubles: Vec<Trouble> = troubles.collect();
+    troubles.dedup_by(|one, other| one.name() == other.name());
+    if !troubles.is_empty() {
+        return Ok(troubles);
+    }
+    // Such as unshare(1), or a filter that kills.
     let said = String::from_utf8_lossy(&output.stderr);
-    Ok(Some(serde_json::from_slice(told).unwrap_or_else(|_| Trouble {
-        // Such as unshare(1), or a filter that kills.
-        error: said.lines().next().map_or(output.status.to_string(), str::to_owned),
-        diagnosis: None,
-    })))
+    let error = said.lines().next().map_or(output.status.to_string(), str::to_owned);
+    Ok(vec![Trouble { error, diagnosis: None, of_stage: false }])
 }
 
 /// Bit of CAP_SYS_ADMIN in the capability sets: capabilities(7).
@@ -209,19 +232,18 @@ fn in_path(program: &str) -> bool {
     env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-fn verdict(stage: &Stage, findings: &Findings, root: Root) -> Verdict {
+fn verdict(stage: &Stage, findings: &Findings, root: Root, facts: &HostFacts) -> Verdict {
     let package = stage.package();
+    if findings.direct.is_empty() {
+        return Verdict::Ready(vec![format!("cargo run -p {package}")]);
+    }
     let as_root = match root {
         Root::Sudo => Some(format!("cargo as-root -p {package}")),
         Root::NoSudo => Some(format!("cargo run -p {package} (as root)")),
         Root::Here | Root::Useless => None,
     };
-    let Some(trouble) = &findings.direct else {
-        return Verdict::Ready(vec![format!("cargo run -p {package}")]);
-    };
-    let root_helps = trouble.diagnosis.as_ref().is_some_and(|diagnosis| diagnosis.root_helps);
-    let as_root = as_root.filter(|_| root_helps);
-    if matches!(findings.rootless, Some(None)) {
+    let as_root = as_root.filter(|_| findings.root_helps(stage, facts));
+    if findings.rootless.as_ref().is_some_and(Vec::is_empty) {
         let rootless = format!("cargo rootless -p {package}");
         return Verdict::Ready([Some(rootless), as_root].into_iter().flatten().collect());
     }
@@ -234,10 +256,9 @@ const FAIR: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
 const CODE: Style = AnsiColor::Cyan.on_default();
 
-fn print_machine() {
+fn print_machine(facts: &HostFacts) {
     let names = uname().expect("uname has no way to fail");
     let (release, machine) = (names.release().to_string_lossy(), names.machine().to_string_lossy());
-    let facts = HostFacts::now();
     let cgroups = match facts.cgroups {
         Cgroups::None => "no cgroups",
         Cgroups::V1 => "cgroup v1",
@@ -250,7 +271,7 @@ fn print_machine() {
         (false, _) => format!("user {}", geteuid()),
     };
     let mut words = vec![format!("Linux {release}"), machine.into_owned(), cgroups.into(), who];
-    words.extend(facts.engine.map(|engine| format!("in a container of {engine:?}")));
+    words.extend(facts.caller.engine.map(|engine| format!("in a container of {engine:?}")));
     words.extend(facts.wsl.map(|version| format!("WSL {version}")));
     say!("{}\n", words.join(", "));
 }
@@ -259,12 +280,12 @@ fn print_machine() {
 fn print_row(
     stage: &Stage,
     findings: &Findings,
-    root: Root,
+    (root, facts): (Root, &HostFacts),
     bridge: &Option<Trouble>,
     causes: &mut Causes,
 ) {
     let folder = stage.folder;
-    match verdict(stage, findings, root) {
+    match verdict(stage, findings, root, facts) {
         Verdict::Ready(ways) => {
             let but = bridge
                 .as_ref()
@@ -274,19 +295,20 @@ fn print_row(
             say!("{folder:<16} {GOOD}ready{GOOD:#}  {CODE}{ways}{CODE:#}{but}");
         }
         Verdict::AsRoot(way) => {
-            let trouble = findings.worth_telling();
-            let see = trouble.map(|trouble| format!("  (why: {})", causes.number(trouble, stage)));
+            let numbers =
+                findings.worth_telling().iter().map(|trouble| causes.number(trouble, stage));
+            let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
             let label = if root == Root::Sudo { "sudo " } else { "root " };
-            let see = see.unwrap_or_default();
-            say!("{folder:<16} {FAIR}{label}{FAIR:#}  {CODE}{way}{CODE:#}{see}");
+            let why = numbers.join(", ");
+            say!("{folder:<16} {FAIR}{label}{FAIR:#}  {CODE}{way}{CODE:#}  (why: {why})");
         }
         Verdict::Not => {
-            let trouble = findings.worth_telling();
-            let why = trouble.map(|trouble| {
+            let whys = findings.worth_telling().iter().map(|trouble| {
                 let title = trouble.diagnosis.as_ref().map_or("unknown", |known| &known.title);
                 format!("{title} ({})", causes.number(trouble, stage))
             });
-            say!("{folder:<16} {BAD}no   {BAD:#}  {}", why.unwrap_or_default());
+            let whys: Vec<_> = whys.collect();
+            say!("{folder:<16} {BAD}no   {BAD:#}  {}", whys.join(", "));
         }
     }
 }
@@ -314,13 +336,14 @@ struct Causes {
 impl Causes {
     /// Returns the number of a cause, which is new or known.
     fn number(&mut self, trouble: &Trouble, stage: &Stage) -> usize {
-        let name = trouble.diagnosis.as_ref().map_or(&trouble.error, |known| &known.id);
         let next = self.found.len();
-        let index = *self.numbers.entry(name.clone()).or_insert(next);
+        let index = *self.numbers.entry(trouble.name().into()).or_insert(next);
         if index == next {
             self.found.push((trouble.clone(), Vec::new()));
         }
-        self.found[index].1.push(stage.number);
+        if !self.found[index].1.contains(&stage.number) {
+            self.found[index].1.push(stage.number);
+        }
         index + 1
     }
 
@@ -368,7 +391,11 @@ mod tests {
 
     /// An ordinary user on Ubuntu.
     fn restricted() -> HostFacts {
-        HostFacts { apparmor_restrict_unprivileged_userns: Some(1), ..HostFacts::default() }
+        HostFacts {
+            apparmor_restrict_unprivileged_userns: Some(1),
+            sysctl: true,
+            ..HostFacts::default()
+        }
     }
 
     /// Root of a user namespace there.
@@ -377,11 +404,12 @@ mod tests {
     }
 
     fn trouble(error: Error, facts: &HostFacts) -> Trouble {
-        Trouble { error: format!("{error:#}"), diagnosis: diagnose(&error, facts).map(Into::into) }
+        let diagnosis = diagnose(&error, facts).map(Into::into);
+        Trouble { error: format!("{error:#}"), diagnosis, of_stage: true }
     }
 
     fn user_stage(direct: Trouble) -> (&'static Stage, Findings) {
-        (&STAGES[4], Findings { direct: Some(direct), rootless: None })
+        (&STAGES[4], Findings { direct: vec![direct], rootless: None })
     }
 
     #[test]
@@ -389,9 +417,9 @@ mod tests {
         let error = Error::new(Errno::EPERM).context("set the hostname");
         let (stage, findings) = user_stage(trouble(error, &inside()));
         let as_root = Verdict::AsRoot("cargo as-root -p user".into());
-        assert_eq!(verdict(stage, &findings, Root::Sudo), as_root);
-        assert_eq!(verdict(stage, &findings, Root::Useless), Verdict::Not);
-        let diagnosis = findings.direct.unwrap().diagnosis.unwrap();
+        assert_eq!(verdict(stage, &findings, Root::Sudo, &HostFacts::default()), as_root);
+        assert_eq!(verdict(stage, &findings, Root::Useless, &HostFacts::default()), Verdict::Not);
+        let diagnosis = findings.direct[0].diagnosis.as_ref().unwrap();
         let commands: Vec<_> = diagnosis.remedies.iter().map(|remedy| &remedy.command).collect();
         assert_eq!(commands[0], "cargo doctor apparmor | sudo apparmor_parser -r");
         assert!(commands[1].contains("apparmor_restrict_unprivileged_userns=0"));
@@ -403,11 +431,11 @@ mod tests {
         let clone = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUTS));
         let denied = Error::new(Errno::EPERM).context("set the hostname");
         let findings = Findings {
-            direct: Some(trouble(clone, &user)),
-            rootless: Some(Some(trouble(denied, &inside()))),
+            direct: vec![trouble(clone, &user)],
+            rootless: Some(vec![trouble(denied, &inside())]),
         };
         let as_root = Verdict::AsRoot("cargo as-root -p uts".into());
-        assert_eq!(verdict(&STAGES[0], &findings, Root::Sudo), as_root);
+        assert_eq!(verdict(&STAGES[0], &findings, Root::Sudo, &HostFacts::default()), as_root);
     }
 
     #[test]
@@ -416,7 +444,7 @@ mod tests {
         let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
         let error = Error::new(Errno::EINVAL).context(Step::Clone(flags));
         let (stage, findings) = user_stage(trouble(error, &facts));
-        assert_eq!(verdict(stage, &findings, Root::Sudo), Verdict::Not);
+        assert_eq!(verdict(stage, &findings, Root::Sudo, &HostFacts::default()), Verdict::Not);
     }
 
     #[test]
@@ -425,6 +453,6 @@ mod tests {
         let error = Error::new(Errno::EPERM).context(Step::Clone(CloneFlags::CLONE_NEWUSER));
         let (stage, findings) = user_stage(trouble(error, &facts));
         let as_root = Verdict::AsRoot("cargo run -p user (as root)".into());
-        assert_eq!(verdict(stage, &findings, Root::NoSudo), as_root);
+        assert_eq!(verdict(stage, &findings, Root::NoSudo, &HostFacts::default()), as_root);
     }
 }

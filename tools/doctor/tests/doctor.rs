@@ -34,6 +34,8 @@ fn main() -> ExitCode {
             a_root_directory_is_made_where_there_is_none_and_nowhere_else,
             a_profile_for_apparmor_names_the_programs_of_this_folder,
             a_snapshot_that_cannot_be_read_is_refused,
+            a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised,
+            an_engine_is_known_by_the_environment_alone,
             a_report_that_cannot_be_written_is_an_error_and_one_that_is_cut_short_is_none,
         ],
         &[As::Root, As::Rootless] => [
@@ -51,6 +53,9 @@ fn main() -> ExitCode {
             a_default_root_directory_of_somebody_else_is_left_alone,
             two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
+            a_device_that_is_missing_is_told_and_can_be_made,
+            root_without_cap_setfcap_is_told_for_each_stage,
+            what_is_behind_a_missing_root_directory_is_told_as_well,
             a_host_that_drops_what_it_forwards_can_accept_it,
         ],
         &[As::User] => [a_limit_of_processes_is_told, what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
@@ -116,7 +121,7 @@ fn user_namespaces_switched_off_can_be_switched_on(stage: &Stage) {
     before.assert_states(&[("01-uts", "ready"), ("04-mount", "ready")]);
     for folder in WITH_USER_NAMESPACES {
         let title = "User namespaces are switched off";
-        let words = ["ENOSPC", "sudo sysctl user.max_user_namespaces=15000", "gives up: a layer"];
+        let words = ["ENOSPC", "sysctl user.max_user_namespaces=15000", "gives up: a layer"];
         before.assert_cause(folder, title, &words);
     }
     after.assert_states(&ALL_BUT_CGROUPS);
@@ -421,11 +426,112 @@ fn a_chroot_is_told(stage: &Stage) {
     rootfs::install(&stage.program, Path::new("/tmp/root"), "doctor").unwrap();
     sh(stage, "mount -t proc proc /tmp/root/proc");
     let report = Report::of(Command::new("chroot").args(["/tmp/root", "/bin/doctor"]));
-    report.assert_states(&ALL_BUT_CGROUPS[..2]);
-    report.assert_cause("03-pid", "Started after a chroot", &["EINVAL", "chroot(2)"]);
+    report.assert_states(&ALL_BUT_CGROUPS[..3]);
+    report.assert_cause("04-mount", "Started after a chroot", &["EINVAL", "chroot(2)"]);
     report.assert_cause("05-user", "User namespaces are refused", &["EPERM", "chroot(2)"]);
+    // It is the same for root, and so for who has sudo(8).
+    sh(stage, "cd /tmp/root; mkdir -p usr/bin tmp; chmod 1777 tmp");
+    fs::write("/tmp/root/usr/bin/sudo", "").unwrap();
+    let user = ["--userspec=1000:1000", "/tmp/root", "/bin/doctor"];
+    let report =
+        Report::of(Command::new("chroot").args(user).env("PATH", "/usr/sbin:/usr/bin:/bin"));
+    for (folder, _) in &ALL_BUT_CGROUPS[..3] {
+        report.assert_states(&[(*folder, "sudo")]);
+    }
+    report.assert_states(&[("04-mount", "no"), ("05-user", "no")]);
     // Outside of it is where these tests run.
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn a_device_that_is_missing_is_told_and_can_be_made(stage: &Stage) {
+    sh(
+        stage,
+        "mount -t tmpfs -o mode=755,nosuid dev /mnt
+        for name in full null random tty urandom zero; do
+            touch /mnt/$name; mount --bind /dev/$name /mnt/$name
+        done
+        mkdir /mnt/pts /mnt/shm; mount --rbind /mnt /dev",
+    );
+    for (name, numbers) in [("tty", "5 0"), ("null", "1 3")] {
+        let command = format!("mknod -m 666 /dev/{name} c {numbers}");
+        // In one go: nothing can be started here without /dev/null.
+        let script = format!("umount -l /dev/{name}; rm /dev/{name}; \"$0\" || true; {command}");
+        let report = Report { text: sh(stage, &script), code: -1 };
+        report.assert_states(&ALL_BUT_CGROUPS[..3]);
+        for (folder, _) in &ALL_BUT_CGROUPS[3..] {
+            let title = "A device is missing in /dev";
+            report.assert_cause(folder, title, &["ENOENT", &command]);
+        }
+        assert_eq!(report.commands()[0], command);
+        Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+    }
+}
+
+fn root_without_cap_setfcap_is_told_for_each_stage(stage: &Stage) {
+    let report = Report::of(&mut without("setfcap", stage));
+    report.assert_states(&ALL_BUT_CGROUPS[..4]);
+    for (folder, _) in &ALL_BUT_CGROUPS[4..] {
+        report.assert_cause(folder, "Root without CAP_SETFCAP", &["--cap-add SETFCAP"]);
+    }
+    // What the option adds.
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn what_is_behind_a_missing_root_directory_is_told_as_well(stage: &Stage) {
+    sh(stage, "mount -t tmpfs -o mode=755 home /mnt; cp /tmp/under-test/* /mnt");
+    sh(stage, "mount -t tmpfs -o ro tmp /tmp; mount --bind /dev/null /proc/interrupts");
+    let doctor = Path::new("/mnt").join(stage.program.file_name().unwrap());
+    let report = Report::of(&mut Command::new(doctor));
+    report.assert_cause("03-pid", "No place for a root directory", &["--rootfs"]);
+    report.assert_cause("05-user", "Parts of /proc are covered", &["unconfined"]);
+    assert!(report.row("05-user").1.starts_with("No place for a root directory (1), "));
+}
+
+/// Whether this process has CAP_SYS_RESOURCE in the first user namespace.
+fn may_raise() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let set = status.split("CapEff:").nth(1).unwrap().split_whitespace().next().unwrap();
+    let is_first = fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295");
+    is_first && u64::from_str_radix(set, 16).unwrap() & (1 << 24) != 0
+}
+
+fn a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised(stage: &Stage) {
+    for (limit, title) in [
+        ("-n 11", "The limit of open files is reached"),
+        ("-f 100", "A limit of file sizes is in the way"),
+    ] {
+        for which in ["-S", ""] {
+            // What is not for an ordinary user to raise, nor for this root, no command here raises.
+            if which.is_empty() && !may_raise() {
+                continue;
+            }
+            let script = format!(
+                r#"ulimit {which} {limit}; "$0" || true; echo =; "$0" >/tmp/report
+                eval "$(sed -n 's/^       \([^ ]\)/\1/p' /tmp/report | head -n 1)"; "$0" || true"#
+            );
+            let shell = sh(stage, &script);
+            let (before, after) = shell.split_once("=\n").unwrap();
+            let report = Report { text: before.into(), code: -1 };
+            report.assert_states(&ALL_BUT_CGROUPS[..2]);
+            let command = if which == "-S" { "ulimit -S" } else { "prlimit --pid $$" };
+            report.assert_cause("03-pid", title, &[command]);
+            Report { text: after.into(), code: -1 }.assert_states(&ALL_BUT_CGROUPS);
+        }
+    }
+}
+
+fn an_engine_is_known_by_the_environment_alone(stage: &Stage) {
+    for (name, value, command) in [
+        ("container", "podman", "podman run --security-opt"),
+        ("container", "systemd-nspawn", "systemd-nspawn --system-call-filter=@known"),
+        ("KUBERNETES_SERVICE_HOST", "10.0.0.1", "kubectl run containers -it"),
+    ] {
+        let mut doctor = filtered(stage, &without_user_namespaces());
+        let report = Report::of(doctor.env(name, value));
+        let title = "A seccomp filter refuses user namespaces";
+        report.assert_cause("05-user", title, &[command]);
+        assert!(!report.text.contains("docker run"), "{}", report.text);
+    }
 }
 
 fn a_host_that_drops_what_it_forwards_can_accept_it(stage: &Stage) {
