@@ -27,10 +27,23 @@ fn main() -> ExitCode {
             a_file_made_by_root_inside_belongs_to_the_caller,
             user_namespaces_switched_off_are_named_with_the_sysctl,
         ],
+        &[As::Root] => [an_error_inside_knows_the_engine_that_the_environment_outside_names],
         &[As::User] => [root_inside_cannot_do_what_the_caller_cannot, the_readme_shows_what_happens],
     ];
     tests.extend(root_directory::tests());
     conformance::stage(TRAITS, env!("CARGO_BIN_EXE_05-user"), tests)
+}
+
+fn an_error_inside_knows_the_engine_that_the_environment_outside_names(stage: &Stage) {
+    // As engines cover parts of /proc: a user namespace may have no new one then.
+    Output::of(Command::new("mount").args(["--bind", "/dev/null", "/proc/interrupts"])).ok();
+    for (name, value, command) in [
+        ("KUBERNETES_SERVICE_HOST", "10.0.0.1", "`kubectl run containers"),
+        ("container", "podman", "`podman run --security-opt"),
+    ] {
+        let output = Output::of(stage.command().args(["-c", "true"]).env(name, value));
+        output.refused(&["ns_init", "mount /proc: EPERM", command]);
+    }
 }
 
 fn its_root_directory_cannot_be_escaped(stage: &Stage) {
@@ -93,7 +106,7 @@ fn user_namespaces_switched_off_are_named_with_the_sysctl(stage: &Stage) {
     Output::of(Command::new("unshare").args(unshare).arg(&stage.program)).refused(&[
         "CLONE_NEWUSER",
         "ENOSPC",
-        "sudo sysctl user.max_user_namespaces=15000",
+        "sysctl user.max_user_namespaces=15000",
     ]);
 }
 

@@ -71,6 +71,8 @@ pub struct Caller {
     pub user_namespace: bool,
     /// Whether the cgroups belong to an id that its container does not map, so that root there has no right to them.
     pub foreign_cgroups: bool,
+    /// Whether root there has CAP_SYS_ADMIN, and an ordinary user could become that root.
+    pub administers: bool,
     /// What has started the container that it is in, if one has.
     pub engine: Option<Engine>,
 }
@@ -95,17 +97,20 @@ impl Caller {
         let first = fs::metadata("/proc/1").map_or(overflow_id(), |first| first.uid());
         let in_container = user_namespace && first != overflow_id();
         let is_root = nix::unistd::geteuid().is_root();
+        let status = Status::read();
         Caller {
             root: is_root && (!user_namespace || first == 0),
             user_namespace,
             foreign_cgroups: in_container && are_cgroups_foreign(),
+            administers: status.set("CapBnd") & CAP_SYS_ADMIN != 0
+                && (is_root || status.field("NoNewPrivs") != "1"),
             engine: Engine::here(),
         }
     }
 
     /// What a process tells its second life: see [`Caller::inherit`].
     pub(crate) fn to_word(self) -> String {
-        let flags = [self.root, self.user_namespace, self.foreign_cgroups];
+        let flags = [self.root, self.user_namespace, self.foreign_cgroups, self.administers];
         let flags: String = flags.iter().map(|flag| if *flag { '1' } else { '0' }).collect();
         let engine = ENGINES.iter().find(|(engine, _)| Some(*engine) == self.engine);
         format!("{flags}{}", engine.map_or("", |(_, name)| name))
@@ -113,12 +118,13 @@ impl Caller {
 
     /// Remembers what the first life of this program has told.
     pub(crate) fn inherit(word: &str) {
-        let Some((flags, name)) = word.split_at_checked(3) else { return };
+        let Some((flags, name)) = word.split_at_checked(4) else { return };
         let flag = |index: usize| flags.as_bytes().get(index) == Some(&b'1');
         let caller = Caller {
             root: flag(0),
             user_namespace: flag(1),
             foreign_cgroups: flag(2),
+            administers: flag(3),
             engine: Engine::of_name(name),
         };
         CALLER.get_or_init(|| caller);
@@ -186,16 +192,30 @@ const INSTALLERS: [(&str, &str); 5] = [
     ("zypper", "zypper install"),
 ];
 
+/// What /proc/PID/status says of this process: proc_pid_status(5).
+struct Status(String);
+
+impl Status {
+    fn read() -> Status {
+        Status(read("/proc/self/status"))
+    }
+
+    fn field(&self, name: &str) -> &str {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().trim()
+    }
+
+    /// A set of capabilities.
+    fn set(&self, name: &str) -> u64 {
+        u64::from_str_radix(self.field(name), 16).unwrap_or(0)
+    }
+}
+
 impl HostFacts {
     /// Returns the facts about this process, which runs the program of a stage.
     pub fn now() -> HostFacts {
-        let status = read("/proc/self/status");
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.unwrap_or_default().trim().to_owned()
-        };
-        let set = |name| u64::from_str_radix(&field(name), 16).unwrap_or(0);
-        let (capabilities, bounding) = (set("CapEff"), set("CapBnd"));
+        let status = Status::read();
+        let (capabilities, bounding) = (status.set("CapEff"), status.set("CapBnd"));
         let mounts = read("/proc/self/mounts");
         let caller = Caller::get();
         let has_sudo = has("sudo");
@@ -211,13 +231,13 @@ impl HostFacts {
             cap_sys_admin: capabilities & CAP_SYS_ADMIN != 0,
             cap_setfcap: capabilities & CAP_SETFCAP != 0,
             limits_can_be_raised: bounding & CAP_SYS_RESOURCE != 0 && !caller.user_namespace,
-            seccomp: field("Seccomp") == "2",
+            seccomp: status.field("Seccomp") == "2",
             user_namespace: !in_first_user_namespace(),
             proc_covered: mounts.lines().any(covers),
             root_mount: RootMount::of(&read("/proc/self/mountinfo")),
             apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
             caller,
-            sudo: has_sudo && field("NoNewPrivs") != "1" && bounding & CAP_SYS_ADMIN != 0,
+            sudo: has_sudo && caller.administers,
             without_sudo: !has_sudo,
             systemd: has_systemd(caller.root),
             sysctl: has("sysctl"),
@@ -384,9 +404,10 @@ mod tests {
             root: true,
             user_namespace: false,
             foreign_cgroups: true,
+            administers: true,
             engine: Some(Engine::Nspawn),
         };
-        assert_eq!(caller.to_word(), "101systemd-nspawn");
+        assert_eq!(caller.to_word(), "1011systemd-nspawn");
         Caller::inherit(&caller.to_word());
         assert_eq!(Caller::get(), caller);
     }

@@ -60,9 +60,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "The cgroups are read-only",
         is: |failure, _| failure.is_cgroup(&[Errno::EROFS]),
         explanation: |_, _| {
-            "The cgroups are mounted read-only, as in a container; mount them anew where you may, or start \
-             the container with"
-                .into()
+            "The cgroups are mounted read-only, as in a container; this makes them writable".into()
         },
         remedies: |_, facts| {
             let directory = match facts.cgroups {
@@ -71,7 +69,8 @@ pub(super) const ROWS: &[Row] = &[
             };
             let gives_up = "the container can change the cgroups that it sees";
             let command = format!("mount -o remount,bind,rw {directory}");
-            let mut remedies = vec![remedy(with_root(facts, &command), gives_up)];
+            let remount = remedy(with_root(facts, &command), gives_up);
+            let mut remedies = if facts.caller.administers { vec![remount] } else { Vec::new() };
             let run = match facts.caller.engine {
                 Some(Engine::Kubernetes) => Some(KUBERNETES.to_owned()),
                 Some(Engine::Nspawn) => None,

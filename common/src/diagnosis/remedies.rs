@@ -154,5 +154,5 @@ pub(super) fn more_processes(facts: &HostFacts) -> Vec<Remedy> {
 pub(super) fn install(facts: &HostFacts, package: &str) -> Vec<Remedy> {
     let installer = facts.installer.iter();
     let command = |installer: &&str| with_root(facts, &format!("{installer} {package}"));
-    installer.map(|installer| remedy(command(&installer), NOTHING)).collect()
+    installer.map(|installer| remedy(command(installer), NOTHING)).collect()
 }

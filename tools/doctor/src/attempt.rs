@@ -86,10 +86,13 @@ impl Trouble {
     }
 
     pub fn of(error: &Error, package: &str) -> Trouble {
-        let facts = HostFacts { package: package.into(), ..HostFacts::now() };
+        Trouble::with(error, &HostFacts { package: package.into(), ..HostFacts::now() })
+    }
+
+    fn with(error: &Error, facts: &HostFacts) -> Trouble {
         Trouble {
             error: format!("{error:#}"),
-            diagnosis: diagnose(error, &facts).map(Diagnosis::from),
+            diagnosis: diagnose(error, facts).map(Diagnosis::from),
             of_stage: true,
         }
     }
@@ -106,7 +109,16 @@ pub fn run(stage: u8) -> ExitCode {
 
 /// Does what the stage does inside.
 pub fn inside(stage: u8) -> ExitCode {
-    tell(stage, set_up(stage).and_then(|()| start_nothing()).map(|()| ExitCode::SUCCESS))
+    // Now, since /proc is about to go.
+    let facts = HostFacts::now();
+    // Without one the stage ends, and there may be more behind that, such as a filter.
+    let mut proc = Ok(());
+    let rest = set_up(stage, &mut proc).and_then(|()| start_nothing());
+    let proc_covered = facts.proc_covered && proc.is_ok();
+    let mounted = tell_with(facts.clone(), stage, proc.map(|()| ExitCode::SUCCESS));
+    let facts = HostFacts { proc_covered, ..facts };
+    let rest = tell_with(facts, stage, rest.map(|()| ExitCode::SUCCESS));
+    if mounted == ExitCode::SUCCESS { rest } else { mounted }
 }
 
 /// Makes a process, as the stage makes one for its shell.
@@ -122,9 +134,14 @@ fn start_nothing() -> Result<()> {
 }
 
 fn tell(stage: u8, result: Result<ExitCode>) -> ExitCode {
+    tell_with(HostFacts::now(), stage, result)
+}
+
+fn tell_with(facts: HostFacts, stage: u8, result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         let package = STAGES.iter().find(|known| known.number == stage);
-        let trouble = Trouble::of(&error, package.map_or("user", |stage| stage.package()));
+        let package = package.map_or("user", |stage| stage.package()).into();
+        let trouble = Trouble::with(&error, &HostFacts { package, ..facts });
         println!("{}", serde_json::to_string(&trouble).expect("strings can be written as JSON"));
         ExitCode::FAILURE
     })
@@ -239,7 +256,7 @@ fn may_change_network() -> Result<()> {
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-fn set_up(stage: u8) -> Result<()> {
+fn set_up(stage: u8, proc: &mut Result<()>) -> Result<()> {
     sethostname("doctor").context("set the hostname")?;
     if stage >= 8 {
         reexec::unshare(CloneFlags::CLONE_NEWCGROUP)?;
@@ -249,13 +266,13 @@ fn set_up(stage: u8) -> Result<()> {
         3 => {
             // The stage's is the host's. This one is nowhere.
             let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-            mounts::detached(c"proc", &[], attributes).context("mount /proc")?;
+            *proc = mounts::detached(c"proc", &[], attributes).map(drop).context("mount /proc");
             chroot("/").context("chroot to the root directory")
         }
         _ => {
             mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
                 .context("make all mounts private")?;
-            change_root(Path::new("/tmp"), stage)
+            change_root(Path::new("/tmp"), stage, proc)
         }
     }
 }
@@ -266,7 +283,7 @@ fn mount_proc(target: &Path) -> Result<()> {
 }
 
 /// Makes an empty root directory in memory, mounts in it what the stage mounts, and moves there.
-fn change_root(rootfs: &Path, stage: u8) -> Result<()> {
+fn change_root(rootfs: &Path, stage: u8, proc: &mut Result<()>) -> Result<()> {
     mount(Some("doctor"), rootfs, Some("tmpfs"), MsFlags::empty(), NONE)
         .context("mount a tmpfs")?;
     chdir(rootfs).context("enter a tmpfs")?;
@@ -275,7 +292,7 @@ fn change_root(rootfs: &Path, stage: u8) -> Result<()> {
     }
     let root = bind_current_directory().context("bind the root directory to itself")?;
     fchdir(root).context("enter the root directory")?;
-    mount_proc(&MountPoint::open("proc")?.path())?;
+    *proc = mount_proc(&MountPoint::open("proc")?.path());
     let temp = MountPoint::open("temp")?;
     mount(Some("godir"), &temp.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64m"))
         .context("mount a tmpfs on /temp")?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
@@ -118,7 +117,8 @@ enum Verdict {
 pub fn run() -> Result<ExitCode> {
     let proc = Known::new(Cause::NoProc, "this program cannot find itself");
     ensure!(Path::new("/proc/self/exe").exists(), proc);
-    let (root, facts) = (root(), HostFacts::now());
+    let facts = HostFacts::now();
+    let root = root(&facts);
     let findings = attempt_all()?;
     // Two starts of root's share the host's bridge; an ordinary user's have one each.
     let bridge = if root == Root::Here {
@@ -207,18 +207,10 @@ fn finish(attempt: Started) -> Result<Vec<Trouble>> {
     Ok(vec![Trouble { error, diagnosis: None, of_stage: false }])
 }
 
-/// Bit of CAP_SYS_ADMIN in the capability sets: capabilities(7).
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-
-fn root() -> Root {
+fn root(facts: &HostFacts) -> Root {
     if geteuid().is_root() {
-        return Root::Here;
-    }
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let bounding = field("CapBnd:").and_then(|set| u64::from_str_radix(set, 16).ok());
-    let can_gain = field("NoNewPrivs:") != Some("1");
-    if !can_gain || bounding.is_some_and(|set| set & CAP_SYS_ADMIN == 0) {
+        Root::Here
+    } else if !facts.caller.administers {
         Root::Useless
     } else if in_path("sudo") {
         Root::Sudo
