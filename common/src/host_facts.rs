@@ -8,6 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use nix::errno::Errno;
+use nix::unistd::sethostname;
+
 /// Facts about this process and its host that decide why the kernel says no.
 #[derive(Clone, Debug, Default)]
 pub struct HostFacts {
@@ -23,6 +26,8 @@ pub struct HostFacts {
     pub limits_can_be_raised: bool,
     /// Whether it has a seccomp(2) filter, as in a Docker container.
     pub seccomp: bool,
+    /// Whether it may not set the hostname, for want of a capability or because of a filter.
+    pub hostname_refused: bool,
     /// Whether this is not the first user namespace.
     pub user_namespace: bool,
     /// Whether something is mounted over a part of /proc, as in a Docker container.
@@ -232,6 +237,8 @@ impl HostFacts {
             cap_setfcap: capabilities & CAP_SETFCAP != 0,
             limits_can_be_raised: bounding & CAP_SYS_RESOURCE != 0 && !caller.user_namespace,
             seccomp: status.field("Seccomp") == "2",
+            // Too long to be set. Whether this process may is asked first: sethostname(2).
+            hostname_refused: sethostname("n".repeat(65)) == Err(Errno::EPERM),
             user_namespace: !in_first_user_namespace(),
             proc_covered: mounts.lines().any(covers),
             root_mount: RootMount::of(&read("/proc/self/mountinfo")),

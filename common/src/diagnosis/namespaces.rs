@@ -195,6 +195,8 @@ pub(super) const ROWS: &[Row] = &[
                 && facts.cap_sys_admin
                 && facts.user_namespace
                 && facts.proc_covered
+                // A filter that refuses more comes first: the hostname is set before /proc is mounted.
+                && !(facts.seccomp && facts.hostname_refused)
         },
         explanation: |_, _| {
             "Parts of /proc are covered, as in a container, and no new one may show them; start that with"

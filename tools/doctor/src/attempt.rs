@@ -257,7 +257,9 @@ fn may_change_network() -> Result<()> {
 const NONE: Option<&str> = None;
 
 fn set_up(stage: u8, proc: &mut Result<()>) -> Result<()> {
-    sethostname("doctor").context("set the hostname")?;
+    if stage >= 2 {
+        sethostname("doctor").context("set the hostname")?;
+    }
     if stage >= 8 {
         reexec::unshare(CloneFlags::CLONE_NEWCGROUP)?;
     }
