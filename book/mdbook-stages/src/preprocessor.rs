@@ -13,7 +13,7 @@ use crate::console::{Block, body};
 use crate::picture::Pictures;
 use crate::stages::Stages;
 use crate::words::Words;
-use crate::{listing, man};
+use crate::{calls, listing, man};
 
 /// The preprocessor `stages`.
 pub struct Preparation;
@@ -71,8 +71,14 @@ impl Work {
         let path = chapter.source_path.as_ref().or(chapter.path.as_ref());
         let name = path.map(|path| path.display().to_string()).unwrap_or_default();
         let mut edits = Vec::new();
+        let is_stage = path
+            .and_then(|path| path.file_stem()?.to_str())
+            .is_some_and(|stem| self.stages.has(stem));
         let mut reader = Reader { work: self, name, text: &chapter.content, edits: &mut edits };
         reader.read();
+        if is_stage {
+            reader.calls();
+        }
         // From the end on, so that what is before stays where it is.
         for (range, text) in edits.into_iter().rev() {
             chapter.content.replace_range(range, &text);
@@ -167,6 +173,15 @@ impl Reader<'_> {
         match html {
             Ok(html) => self.edits.push((range, html)),
             Err(error) => self.problem(range.start, &error),
+        }
+    }
+
+    /// Looks for calls that the text does not speak of.
+    fn calls(&mut self) {
+        // A block that is none is told where it is read.
+        for (at, what) in calls::unexplained(self.text).unwrap_or_default() {
+            let error = format!("no sentence of this section speaks of `{what}`");
+            self.problem(at, &Error::msg(error));
         }
     }
 

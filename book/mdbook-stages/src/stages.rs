@@ -45,6 +45,16 @@ impl Stages {
         })
     }
 
+    /// The names of the stages, in their order.
+    pub fn names(&self) -> &[String] {
+        &self.folders
+    }
+
+    /// Whether there is a stage of this name.
+    pub fn has(&self, stage: &str) -> bool {
+        self.folders.iter().any(|folder| folder == stage)
+    }
+
     /// Reads a file of the workspace.
     pub fn read(&self, path: &str) -> Result<String> {
         ensure!(
@@ -67,7 +77,7 @@ impl Stages {
     }
 
     /// Returns the stage before; None for the first.
-    fn older(&self, stage: &str) -> Result<Option<&str>> {
+    pub fn older(&self, stage: &str) -> Result<Option<&str>> {
         let at = self.folders.iter().position(|folder| folder == stage);
         let at = at.with_context(|| format!("no stage {stage}: {}", self.folders.join(", ")))?;
         Ok(at.checked_sub(1).map(|older| self.folders[older].as_str()))

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Result;
 use mdbook_driver::MDBook;
 use mdbook_i18n_helpers::preprocessors::Gettext;
-use mdbook_stages::{load, picture};
+use mdbook_stages::stages::Stages;
+use mdbook_stages::{calls, load, picture};
 use scraper::{Html, Selector};
 use tempfile::TempDir;
 
@@ -273,6 +274,37 @@ fn console_blocks_and_pictures_are_html() {
     let page = fixture.read("book/book/01-one.html");
     assert!(page.contains("role=\"img\" aria-label=\"A box.\""), "{page}");
     assert_eq!(fixture.texts("01-one.html", "figure.picture text"), ["ls(1)"]);
+}
+
+#[test]
+fn a_call_of_a_stage_fails_until_the_chapter_speaks_of_it() {
+    let fixture = Fixture::new();
+    let calls = "## Calls {#calls}\n\n```console\n$ cargo diff 01 02 --calls\n--- 01-one\n+++ 02-two\n+   chroot(.)\n```\n\nNew.\n";
+    fixture.replace("book/src/02-two.md", "The head.\n", &format!("The head.\n\n{calls}"));
+    fixture.fails(&["02-two.md:7: no sentence of this section speaks of `chroot`"]);
+    fixture.replace("book/src/02-two.md", "New.", "chroot(2) is new.");
+    fixture.builds();
+}
+
+#[test]
+fn the_chapter_of_each_stage_shows_its_calls() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let stages = Stages::find(&root).unwrap();
+    for stage in stages.names() {
+        let chapter = fs::read_to_string(root.join(format!("book/src/{stage}.md"))).unwrap();
+        let is = |typed: &str, stage: &str| typed == stage || typed == &stage[..2];
+        let wanted: Vec<&str> =
+            stages.older(stage).unwrap().into_iter().chain([stage.as_str()]).collect();
+        let shown = calls::shown(&chapter).unwrap();
+        let shows = |typed: &Vec<String>| {
+            typed.len() == wanted.len()
+                && typed.iter().zip(&wanted).all(|(typed, stage)| is(typed, stage))
+        };
+        assert!(
+            shown.iter().any(shows),
+            "{stage}.md shows the calls of {shown:?}, not of {wanted:?}"
+        );
+    }
 }
 
 #[test]

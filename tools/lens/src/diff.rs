@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use nix::errno::Errno;
 use similar::{ChangeTag, TextDiff};
 
-use crate::record::Recording;
+use crate::record::{Call, Recording};
 use crate::select::select;
 use crate::table::{DIM, colour, place};
 
@@ -128,18 +129,28 @@ fn lines(run: &Run) -> Vec<Compared> {
             own.push(Compared { key, lane, is_process: true, place });
             last.insert(call.process, of);
         }
-        let returned = if call.failed() { format!(" {}", row.returned) } else { String::new() };
+        let gone = removes_what_may_be_gone(call);
+        let failed = call.failed() && !gone;
+        let returned = if failed { format!(" {}", row.returned) } else { String::new() };
         let new = match call.new.as_slice() {
             [] => String::new(),
             new => format!("  new: {}", new.join(" ")),
         };
-        let key = normal(&format!("{}{returned}{new}", row.text), run);
+        let text = if gone { "netlink link delete [LINK]" } else { &row.text };
+        let key = normal(&format!("{text}{returned}{new}"), run);
         own.push(Compared { key, lane: call.lane.clone(), is_process: false, place: place(call) });
     }
     of_process.values_mut().for_each(forget_luck);
     let mut of_process: Vec<_> = of_process.into_iter().collect();
     of_process.sort_by_key(|(process, _)| birth(*process, run.recording));
     of_process.into_iter().flat_map(|(_, lines)| lines).collect()
+}
+
+/// Whether a call removes a pair of veth. The kernel does so, too, when the network at its other end has ended. Which of
+/// them is faster is luck.
+fn removes_what_may_be_gone(call: &Call) -> bool {
+    call.text.starts_with("netlink link delete veth")
+        || call.text.starts_with("netlink link delete ") && call.result == Some(Err(Errno::ENODEV))
 }
 
 /// Of a process that was killed leaves where it was and its end alone: how far it had come, and so what it was called, is
@@ -163,17 +174,19 @@ fn birth(process: usize, recording: &Recording) -> Vec<usize> {
 }
 
 /// What stands before a number that differs from one run to the next, and what the number is.
-const IDS: [(&str, &str); 6] = [
+const IDS: [(&str, &str); 8] = [
+    ("fsconfig(", "[FD]"),
+    ("fsmount(", "[FD]"),
+    ("/dev/pts/", "[TTY]"),
     ("/proc/", "[PID]"),
     ("veth", "[PID]"),
     ("netns ", "[PID]"),
     ("cgroup.procs \"", "[PID]"),
     ("tasks \"", "[PID]"),
-    ("link delete ", "[LINK]"),
 ];
 
-/// Replaces what differs from one run to the next, and from one program to the next: the ids of processes and network
-/// devices, its own name and path, and the cgroup that it was started in.
+/// Replaces what differs from one run to the next, and from one program to the next: the ids of processes and terminals,
+/// descriptors, its own name and path, and the cgroup that it was started in.
 fn normal(text: &str, run: &Run) -> String {
     let mut normal = String::new();
     let mut rest = text;
@@ -182,7 +195,13 @@ fn normal(text: &str, run: &Run) -> String {
         let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
         normal += before;
         let id = IDS.iter().find(|(before, _)| normal.ends_with(before));
-        normal += id.map_or(&number[..end], |(_, name)| name);
+        // What refers to a file, as `3=/proc`.
+        let is_descriptor = number[end..].starts_with('=') && normal.ends_with(['(', ' ']);
+        normal += match id {
+            Some((_, name)) => name,
+            None if is_descriptor => "[FD]",
+            None => &number[..end],
+        };
         rest = &number[end..];
     }
     normal += rest;
@@ -194,14 +213,22 @@ fn normal(text: &str, run: &Run) -> String {
     without_cgroup(&without_path(&normal, run.name).replace(&name, "[STAGE]"))
 }
 
-/// Replaces the path of the cgroup in which a program has made its own.
+/// Replaces the path of the cgroup that a program was started in, and the numbers in the name of the one that it makes there.
 fn without_cgroup(text: &str) -> String {
-    let (Some(start), Some(end)) = (text.find("/sys/fs/cgroup"), text.find("/[STAGE]")) else {
+    let (Some(start), own) = (text.find("/sys/fs/cgroup"), "/[STAGE].") else {
         return text.into();
     };
-    match text.get(start..end) {
-        Some(path) if !path.contains(' ') => format!("{}[CGROUP]{}", &text[..start], &text[end..]),
-        _ => text.into(),
+    let (before, path) = text.split_at(start);
+    let path_end = path.find([' ', ',', ')']).unwrap_or(path.len());
+    let (path, after) = path.split_at(path_end);
+    if let Some(end) = path.find(own) {
+        let name =
+            path[end + own.len()..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        return format!("{before}[CGROUP]{own}[N]{name}{after}");
+    }
+    match path.rfind("/cgroup.") {
+        Some(end) => format!("{before}[CGROUP]{}{after}", &path[end..]),
+        None => text.into(),
     }
 }
 
@@ -238,14 +265,34 @@ mod tests {
         let recording = Recording::default();
         let run = Run { name: "08-cgroups", recording: &recording };
         let normal = |text| normal(text, &run);
-        assert_eq!(normal("netlink link delete 3 = ENODEV"), "netlink link delete [LINK] = ENODEV");
         assert_eq!(
             normal("write /proc/17/uid_map \"0 1000 1\""),
             "write /proc/[PID]/uid_map \"0 1000 1\""
         );
         assert_eq!(
             normal("mkdir(/sys/fs/cgroup/pids/session-2/08-cgroups.1.0)"),
-            "mkdir([CGROUP]/[STAGE].1.0)"
+            "mkdir([CGROUP]/[STAGE].[N])"
+        );
+        assert_eq!(
+            normal("write /sys/fs/cgroup/a/08-cgroups.1.0/pids.max \"20\""),
+            "write [CGROUP]/[STAGE].[N]/pids.max \"20\""
+        );
+        assert_eq!(
+            normal("write /sys/fs/cgroup/a/b.scope/cgroup.subtree_control \"+pids\""),
+            "write [CGROUP]/cgroup.subtree_control \"+pids\""
+        );
+        assert_eq!(
+            normal("mount proc on 4=/new/proc (proc)"),
+            "mount proc on [FD]=/new/proc (proc)"
+        );
+        assert_eq!(
+            normal("fsconfig(8, FSCONFIG_CMD_CREATE)"),
+            "fsconfig([FD], FSCONFIG_CMD_CREATE)"
+        );
+        assert_eq!(normal("setns(4=anon_inode:[pidfd], 0)"), "setns([FD]=anon_inode:[pidfd], 0)");
+        assert_eq!(
+            normal("mount a on b (size=64m, mode=1777)"),
+            "mount a on b (size=64m, mode=1777)"
         );
         assert_eq!(normal("mkdir(/sys/fs/cgroup/other)"), "mkdir(/sys/fs/cgroup/other)");
     }

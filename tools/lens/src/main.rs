@@ -38,8 +38,8 @@ mod tracer;
 #[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(override_usage = "cargo lens [OPTIONS] <STAGE> [ARGUMENTS]...\n       \
     cargo lens [OPTIONS] -- <PROGRAM> [ARGUMENTS]...\n       \
-    cargo lens diff <STAGE> <STAGE> [ARGUMENTS]...\n       \
-    cargo diff <STAGE> <STAGE> [--calls]")]
+    cargo lens diff <STAGE> [<STAGE> [ARGUMENTS]...]\n       \
+    cargo diff <STAGE> [STAGE] [--calls]")]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -97,10 +97,12 @@ struct Diff {
     /// Columns [default: the terminal's, or 100]
     #[arg(long, value_name = "COLUMNS")]
     width: Option<usize>,
-    /// A stage, as 04-mount, or 04
-    old: String,
+    /// A stage, as 04-mount, or 04; if it is the only one, it is compared with the stage before
+    #[arg(value_name = "STAGE")]
+    first: String,
     /// Another one
-    new: String,
+    #[arg(value_name = "STAGE")]
+    second: Option<String>,
     /// Arguments for both, to compare their calls [default: -c true]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     args: Vec<OsString>,
@@ -174,9 +176,14 @@ fn record(program: &Program, all: bool, filter: bool) -> Result<(Recording, i32)
 }
 
 fn compare(diff: &Diff) -> Result<ExitCode> {
-    let (old, new) = (compared(&diff.old)?, compared(&diff.new)?);
+    let first = compared(&diff.first)?;
+    let (old, new) = match &diff.second {
+        Some(second) => (Some(first), compared(second)?),
+        None => (program::stage_before(&first), first),
+    };
     if diff.code && !diff.calls {
-        return code::diff(&old, &new);
+        let shown = || format!("{new} is the first stage: there is nothing to compare it with");
+        return code::diff(&old.with_context(shown)?, &new);
     }
     let default = ["-c".into(), "true".into()];
     let args = if diff.args.is_empty() { &default[..] } else { &diff.args };
@@ -184,10 +191,12 @@ fn compare(diff: &Diff) -> Result<ExitCode> {
         // What the first run of a stage makes, such as the root directory, is no difference between the two.
         run_quietly(&new, &default)?;
     }
-    let recordings = [run_quietly(&old, args)?, run_quietly(&new, args)?];
-    let [before, after] = &recordings;
-    let old = diff::Run { name: file_name(&old), recording: before };
-    let new = diff::Run { name: file_name(&new), recording: after };
+    // Before the first stage nothing was asked.
+    let before = old.as_ref().map_or(Ok(Recording::default()), |old| run_quietly(old, args))?;
+    let after = run_quietly(&new, args)?;
+    let old = old.as_deref().map_or("nothing", file_name);
+    let old = diff::Run { name: old, recording: &before };
+    let new = diff::Run { name: file_name(&new), recording: &after };
     match diff::diff(&old, &new, diff.width.unwrap_or_else(width)) {
         None => Ok(ExitCode::SUCCESS),
         Some(text) => {

@@ -117,6 +117,12 @@ pub fn stage(name: &str) -> Option<String> {
     folders.into_iter().find(is_it)
 }
 
+/// Returns the folder's name of the stage before this one: none for the first.
+pub fn stage_before(folder: &str) -> Option<String> {
+    let number: u32 = folder.get(..2)?.parse().ok()?;
+    stage(&format!("{:02}", number.checked_sub(1)?))
+}
+
 /// Returns a stage's program: built anew where Cargo runs this one, and else the one that lies beside it.
 fn build(folder: &str) -> Result<PathBuf> {
     let Some(cargo) = env::var_os("CARGO") else {

@@ -20,6 +20,7 @@ mod host;
 mod runner;
 mod session;
 mod terminal;
+mod trace;
 mod update;
 mod values;
 
@@ -33,6 +34,7 @@ use common::check::{check, init_logging};
 use common::reexec::Entrypoint;
 use conformance::{has, in_process, needs, reset_signals, skipped};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use mdbook_stages::calls::is_traced;
 use mdbook_stages::console::blocks;
 use nix::sys::signal::SigSet;
 use nix::unistd::geteuid;
@@ -41,7 +43,8 @@ use testbed::programs;
 fn main() -> ExitCode {
     init_logging();
     SigSet::empty().thread_set_mask().expect("an empty set is a good one");
-    let entry_points: [(&str, Entrypoint<()>); 4] = [
+    let entry_points: [(&str, Entrypoint<()>); 5] = [
+        ("trace", trace::main),
         ("enclose", host::enclose),
         ("host", host::main),
         ("session", session::main),
@@ -58,6 +61,8 @@ fn main() -> ExitCode {
 struct Place {
     workspace: PathBuf,
     programs: PathBuf,
+    /// Why blocks that trace are left out.
+    untraced: Option<String>,
 }
 
 fn run_all(_: &()) -> Result<ExitCode> {
@@ -71,7 +76,8 @@ fn run_all(_: &()) -> Result<ExitCode> {
         None if arguments.list || !geteuid().is_root() => PathBuf::new(),
         None => programs::build(cargo::packages(&workspace)?.iter().map(|package| &package.name))?,
     };
-    let place = Place { workspace, programs };
+    let untraced = if arguments.list { None } else { trace::refused()? };
+    let place = Place { workspace, programs, untraced };
     let mut trials = Vec::new();
     for chapter in chapters(&place.workspace.join("book/src"))? {
         trials.extend(chapter_trials(&chapter, &place)?);
@@ -112,6 +118,12 @@ fn chapter_trials(chapter: &Path, place: &Place) -> Result<Vec<Trial>> {
         let name = format!("{name}:{}", block.line);
         trials.push(Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason))));
     }
+    if let Some(reason) = &place.untraced {
+        for block in blocks.iter().filter(|block| block.no_run.is_none() && is_traced(block)) {
+            let (name, reason) = (format!("{name}:{}", block.line), reason.clone());
+            trials.push(Trial::ignorable_test(name, move || skipped(&reason)));
+        }
+    }
     if blocks.iter().any(|block| block.no_run.is_none()) {
         let (chapter, place) = (chapter.to_owned(), place.clone());
         trials.push(Trial::ignorable_test(name, move || run_chapter(&chapter, &place)));
@@ -139,6 +151,10 @@ fn in_host(chapter: &Path, place: &Place, updates: bool) -> Result<(Completion, 
         return not_here(&needs::lacks("sudo"));
     }
     let paths = [chapter, &place.workspace, &place.programs].map(Path::to_string_lossy);
-    let mode = if updates { session::UPDATE } else { "compare" };
+    let mode = match (updates, &place.untraced) {
+        (true, _) => session::UPDATE,
+        (false, Some(_)) => session::UNTRACED,
+        (false, None) => "compare",
+    };
     in_process("enclose", &[&paths[0], &paths[1], &paths[2], mode])
 }

@@ -206,8 +206,24 @@ pub fn trials(place: &Place) -> Vec<Trial> {
         let place = place.clone();
         Trial::ignorable_test(format!("runner: {name}"), move || check(chapter, outcome, &place))
     };
-    CASES.iter().map(trial).collect()
+    let mut trials: Vec<Trial> = CASES.iter().map(trial).collect();
+    let place = Place { untraced: Some("it is the test's wish".into()), ..place.clone() };
+    let name = "runner: blocks that trace are left out where that is forbidden";
+    trials.push(Trial::ignorable_test(name, move || check(UNTRACED, &Holds, &place)));
+    trials
 }
+
+/// If it ran, the first block would fail.
+const UNTRACED: &str = "
+```console
+$ cargo lens 05-user -c true
+nothing
+```
+```console
+$ echo one
+one
+```
+";
 
 fn check(chapter: &str, outcome: &Outcome, place: &Place) -> Result<Completion, Failed> {
     let directory = tempfile::tempdir()?;

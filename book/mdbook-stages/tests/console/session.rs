@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
+use mdbook_stages::calls::is_traced;
 use mdbook_stages::console::{Block, Input, Step, Version, blocks};
 use nix::unistd::{alarm, getpid};
 
@@ -22,6 +23,9 @@ const TIMEOUT: u32 = 300;
 /// The argument that asks for the chapter as it should be.
 pub const UPDATE: &str = "update";
 
+/// The argument by which blocks that trace are left out.
+pub const UNTRACED: &str = "untraced";
+
 /// After so many differences the rest follow from them.
 const ENOUGH: usize = 5;
 
@@ -33,10 +37,13 @@ pub fn main(_: &()) -> Result<ExitCode> {
     let workspace = env::args().nth(2).context("usage")?;
     let name = Path::new(&name);
     let name = name.strip_prefix(&workspace).unwrap_or(name).display().to_string();
+    let mode = env::args().nth(4).context("usage")?;
     let here = blocks(&text)?.into_iter().filter(|block| {
-        block.no_run.is_none() && block.cgroups.is_none_or(|version| version == cgroups())
+        block.no_run.is_none()
+            && block.cgroups.is_none_or(|version| version == cgroups())
+            && !(mode == UNTRACED && is_traced(block))
     });
-    let updates = env::args().nth(4).as_deref() == Some(UPDATE);
+    let updates = mode == UPDATE;
     let mut session = Session { name, updates, ..Session::default() };
     if let Err(error) = session.run(&here.collect::<Vec<_>>()) {
         session.failures.push(format!("{error:#}"));

@@ -184,6 +184,14 @@ pub fn two_stages_are_compared_by_their_code(lens: &Stage) {
     assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{same:?}");
     let calls = lens.run(["diff", "--code", "04", "05", "--calls"]);
     assert!(calls.stdout.starts_with("--- 04-mount\n+++ 05-user\n  host  [STAGE]"), "{calls:?}");
+    let before = lens.run(["diff", "--code", "05"]);
+    assert_eq!(before.stdout, differ.stdout);
+    let first = lens.run(["diff", "--code", "01"]);
+    assert_eq!(first.code, 2);
+    assert!(first.stderr.contains("01-uts is the first stage"), "{first:?}");
+    let all = lens.run(["diff", "--code", "01", "--calls"]);
+    assert!(all.stdout.starts_with("--- nothing\n+++ 01-uts\n+ host  [STAGE]\n"), "{all:?}");
+    assert!(all.stdout.lines().skip(2).all(|line| line.starts_with('+')), "{all:?}");
     let none = lens.run(["diff", "--code", "04", "99"]);
     assert_eq!((none.code, none.stderr.as_str()), (2, "lens: there is no stage 99\n"));
 }

@@ -1,0 +1,48 @@
+//! Whether programs can be traced on this machine, as lens does it.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+use conformance::{in_process, skip};
+use libtest_mimic::Completion;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+
+use crate::host::ID;
+
+/// What the reason begins with.
+const FORBIDDEN: &str = "ptrace(2) is forbidden";
+
+/// Returns why programs can't be traced, if they can't.
+pub fn refused() -> Result<Option<String>> {
+    Ok(match in_process("trace", &[]) {
+        Ok((Completion::Ignored { reason }, _)) => reason,
+        Ok(_) => None,
+        // With TEST_NO_SKIP. Each block says so again.
+        Err(failed) => {
+            let said = failed.message().unwrap_or_default().to_owned();
+            anyhow::ensure!(said.contains(FORBIDDEN), "{said}");
+            Some(said)
+        }
+    })
+}
+
+/// An entry point: an ordinary user who traces a program.
+pub fn main(_: &()) -> Result<ExitCode> {
+    if geteuid().is_root() {
+        setgroups(&[]).context("setgroups")?;
+        setgid(Gid::from_raw(ID)).context("setgid")?;
+        setuid(Uid::from_raw(ID)).context("setuid")?;
+    }
+    let mut child = Command::new("sleep").arg("60").spawn().context("start sleep")?;
+    let (none, pid) = (std::ptr::null_mut::<libc::c_void>(), child.id() as libc::pid_t);
+    // SAFETY: this request takes neither an address nor data.
+    let seized = Errno::result(unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, none, none) });
+    child.kill().context("kill")?;
+    child.wait().context("wait")?;
+    if let Err(errno) = seized {
+        skip(&format!("{FORBIDDEN} here ({}): cargo lens says why", errno.desc()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
