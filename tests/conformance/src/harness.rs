@@ -22,6 +22,7 @@ use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
 
 use crate::beside::{self, Beside};
 use crate::needs::{self, CGROUP, ROOT, SKIPPED, skip, skipped};
+use crate::steps::Step;
 use crate::{Stage, Traits, advice, escape, every_stage, queues, reach, restart, typist};
 
 /// Who runs a stage.
@@ -82,6 +83,8 @@ struct Suite {
     cgroup: bool,
     beside: &'static [Beside],
     tests: Vec<Test>,
+    /// For a stage that somebody is writing, to each test the numbers of the `TODO`s, and where to read.
+    steps: Vec<(&'static str, &'static str)>,
 }
 
 /// Runs the tests of a stage: those that every stage with its traits has to pass, and its own. The only thing in the
@@ -96,7 +99,14 @@ pub fn stage(traits: Traits, program: &str, own: Vec<Test>) -> ExitCode {
     };
     tests.extend(own);
     let cgroup = traits.has("cgroup");
-    run(Suite { program: Some(program.into()), traits, cgroup, beside: &[], tests })
+    run(Suite {
+        program: Some(program.into()),
+        traits,
+        cgroup,
+        beside: &[],
+        tests,
+        steps: Vec::new(),
+    })
 }
 
 /// Runs the tests of a program that is no stage, likewise.
@@ -110,12 +120,33 @@ pub fn program(
     beside: &'static [Beside],
     tests: Vec<Test>,
 ) -> ExitCode {
-    run(Suite { program: Some(program.into()), traits: NO_STAGE, cgroup, beside, tests })
+    run(Suite {
+        program: Some(program.into()),
+        traits: NO_STAGE,
+        cgroup,
+        beside,
+        tests,
+        steps: Vec::new(),
+    })
 }
 
 /// Runs the tests of a library, likewise.
 pub fn library(tests: Vec<Test>) -> ExitCode {
-    run(Suite { program: None, traits: NO_STAGE, cgroup: false, beside: &[], tests })
+    run(Suite {
+        program: None,
+        traits: NO_STAGE,
+        cgroup: false,
+        beside: &[],
+        tests,
+        steps: Vec::new(),
+    })
+}
+
+/// Runs the tests of a stage that somebody is writing, one after the other, up to the first that fails.
+pub(crate) fn try_steps(traits: Traits, program: &str, steps: Vec<Step>) -> ExitCode {
+    let (tests, steps) = steps.into_iter().map(|step| (step.test, (step.todo, step.read))).unzip();
+    let cgroup = traits.has("cgroup");
+    run(Suite { program: Some(program.into()), traits, cgroup, beside: &[], tests, steps })
 }
 
 const NO_STAGE: Traits = Traits { namespaces: &[], sets_hostname: false, root_directory: false };
@@ -162,6 +193,9 @@ pub fn reset_signals() -> Result<()> {
 
 fn run_all(suite: &Suite) -> Result<ExitCode> {
     reset_signals()?;
+    if !suite.steps.is_empty() {
+        return Ok(run_steps(suite));
+    }
     let mut trials = Vec::new();
     for test in &suite.tests {
         for who in test.who.iter().copied() {
@@ -179,6 +213,30 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
     let processors = thread::available_parallelism().map_or(1, |number| number.get());
     arguments.test_threads.get_or_insert(4 * processors);
     Ok(needs::run(&arguments, trials))
+}
+
+/// Runs the steps in their order. The first that fails is the only one that is shown.
+fn run_steps(suite: &Suite) -> ExitCode {
+    // As an ordinary user, which everybody can.
+    let who = if suite.traits.has("user") { As::User } else { As::Rootless };
+    for (test, (todo, read)) in suite.tests.iter().zip(&suite.steps) {
+        let name = &test.name;
+        match run_in_process(who, name) {
+            Ok(Completion::Completed) => println!("TODO {todo}: {name}"),
+            Ok(Completion::Ignored { reason }) => {
+                let reason = reason.unwrap_or_default();
+                println!("TODO {todo}: {name}: not tried here, as it {reason}");
+            }
+            Err(failed) => {
+                let said = failed.message().unwrap_or_default();
+                // The first line is the exit status of the test.
+                let said = said.split_once('\n').map_or(said, |(_, said)| said).trim_end();
+                eprintln!("\nTODO {todo}: {name}\n\n{said}\nRead {read}\n");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 /// Runs one test in a process of its own.

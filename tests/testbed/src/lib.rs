@@ -13,6 +13,18 @@ pub mod snapshot;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// Returns what a learner reads of something that is not as it should be.
+///
+/// - `relation`: what stands before `expected`, such as `not `.
+pub fn wrong(what: &str, value: &str, relation: &str, expected: &str) -> String {
+    let indented = |text: &str| text.trim_end().replace('\n', "\n                    ");
+    format!(
+        "Wrong: {what}.\n  the kernel shows  {}\n  it should show    {relation}{}",
+        indented(value),
+        indented(expected)
+    )
+}
+
 /// Returns whether `condition` holds soon, for things that no one announces, such as the end of an orphan.
 pub fn gets(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -27,6 +27,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use grader::exercise::{self, target};
     use grader::{IdMap, write_id_maps};
     use nix::sched::{CloneFlags, unshare};

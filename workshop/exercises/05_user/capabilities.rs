@@ -48,7 +48,11 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use anyhow::Result;
     use grader::{exercise, probe};
+    use nix::libc::c_ulong;
     use nix::unistd::Pid;
 
     use super::*;

@@ -49,7 +49,10 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CStr;
+
     use grader::{exercise, probe};
+    use nix::unistd::{self, Pid};
 
     use super::*;
 

@@ -26,10 +26,13 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use grader::exercise;
-    use grader::{IdMap, write_id_maps};
+    use std::fs;
+    use std::path::Path;
+
+    use anyhow::Result;
+    use grader::{IdMap, exercise, write_id_maps};
     use nix::sched::{CloneFlags, unshare};
-    use nix::unistd::{getgid, getuid};
+    use nix::unistd::{Pid, getgid, getuid};
 
     use super::*;
 

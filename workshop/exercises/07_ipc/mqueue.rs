@@ -39,10 +39,16 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use grader::exercise;
+    use nix::mount::{MsFlags, mount};
+    use nix::mqueue::{MQ_OFlag, mq_open};
+    use nix::sys::stat::Mode;
 
     use super::*;
+
+    const NONE: Option<&str> = None;
 
     const READ: &str = "book/src/07-ipc.md#shell and mq_overview(7)";
 

@@ -25,6 +25,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use grader::{exercise, probe};
 
     use super::*;

@@ -53,8 +53,10 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::hint::black_box;
 
+    use anyhow::Result;
     use grader::exercise::{self, Container, Host};
     use nix::sys::signal::Signal;
     use nix::sys::wait::{WaitStatus, waitpid};

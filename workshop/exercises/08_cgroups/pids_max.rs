@@ -25,6 +25,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Result;
     use grader::exercise::{self, Host};
     use nix::unistd::{ForkResult, fork, pause};
 

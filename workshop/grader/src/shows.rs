@@ -38,13 +38,7 @@ impl Shows<'_> {
 
     /// Returns what a failure says.
     pub(crate) fn wrong(&self, relation: &str, expected: &dyn Display) -> String {
-        let indented = |text: &str| text.trim_end().replace('\n', "\n                    ");
-        format!(
-            "Wrong: {}.\n  the kernel shows  {}\n  it should show    {relation}{}",
-            self.what,
-            indented(&self.value),
-            indented(&expected.to_string())
-        )
+        testbed::wrong(&self.what, &self.value, relation, &expected.to_string())
     }
 
     #[track_caller]

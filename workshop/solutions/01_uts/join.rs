@@ -31,6 +31,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Result;
     use grader::{exercise, hostname};
     use nix::sched::{CloneFlags, unshare};
 

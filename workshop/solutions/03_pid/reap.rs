@@ -37,7 +37,7 @@ mod tests {
     use grader::exercise;
     use nix::sys::signal::{Signal, kill, raise};
     use nix::sys::wait::waitpid;
-    use nix::unistd::{ForkResult, fork, pause, pipe, read, write};
+    use nix::unistd::{ForkResult, Pid, fork, pause, pipe, read, write};
 
     use super::*;
 

@@ -42,6 +42,9 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use grader::exercise::{self, Host};
 
     use super::*;

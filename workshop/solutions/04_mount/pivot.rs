@@ -38,6 +38,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use grader::exercise::{self, Container, Host};
 

@@ -34,10 +34,14 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use grader::exercise;
+    use nix::mount::{MsFlags, mount};
 
     use super::*;
+
+    const NONE: Option<&str> = None;
 
     const READ: &str = "book/src/04-mount.md#failure and mount_namespaces(7)";
 

@@ -45,7 +45,9 @@ fn main() {}
 mod tests {
     use std::fs;
     use std::net::Ipv4Addr;
+    use std::process::Command;
 
+    use anyhow::ensure;
     use grader::exercise::{self, Container, Host};
     use grader::network::{self, Network};
     use grader::probe;

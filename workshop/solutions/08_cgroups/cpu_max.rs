@@ -39,6 +39,10 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use anyhow::Result;
     use grader::exercise::{self, Host, Parked};
     use nix::libc;
 

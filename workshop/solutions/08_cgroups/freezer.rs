@@ -61,6 +61,10 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+    use std::{fs, thread};
+
+    use anyhow::Result;
     use grader::exercise::{self, Container, Host};
     use grader::probe;
     use nix::libc;

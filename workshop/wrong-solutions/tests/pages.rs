@@ -20,6 +20,19 @@ fn the_plan_has_all_exercises_in_their_order() -> Result<()> {
 }
 
 #[test]
+fn each_hint_has_three_steps_and_fits_a_terminal() -> Result<()> {
+    let info = fs::read_to_string("../info.toml")?;
+    for exercise in info.split("[[exercises]]").skip(1) {
+        let hint = exercise.split("\"\"\"").nth(1).unwrap_or_default();
+        let steps: Vec<_> = hint.trim().split("\n\n").map(|step| step.get(..3)).collect();
+        assert_eq!(steps, [Some("1. "), Some("2. "), Some("3. ")], "{exercise}");
+        let wide = hint.lines().find(|line| line.chars().count() > 78);
+        assert_eq!(wide, None, "{exercise}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_minutes_of_a_plan_add_up() -> Result<()> {
     let plan = fs::read_to_string(format!("{PAGES}/plan.md"))?;
     let exercises: Vec<_> = section(&plan, "{#order}").lines().filter_map(cells).skip(2).collect();

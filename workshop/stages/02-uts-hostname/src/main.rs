@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: ns_start creates a container with this program in it, by reexec::command, in a new UTS namespace, then
-// starts it, and waits for it; ns_run needs no namespace then. TODO 3: ns_init sets the hostname, and then runs ns_run. Its error says what was tried.
+// starts it, and waits for it; ns_run needs no namespace then. TODO 3: ns_init sets the hostname, and then runs ns_run.
+// Its error says what was tried: the name, and "at most 64 bytes".
 /// Runs the shell in a new UTS namespace.
 fn ns_run(args: &Args) -> Result<ExitCode> {
     Command::new(&args.nsshell)

@@ -43,7 +43,8 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: a new mount namespace, too. Read book/src/04-mount.md#failure, mount_namespaces(7).
-// TODO 2: with its last process the namespace ends, and its mounts with it. What is not needed any more?
+// TODO 2: with its last process the namespace ends, and its mounts with it. What is not needed any more? (Nobody sees
+// from outside whether it is still there, so that nothing tests this.)
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;

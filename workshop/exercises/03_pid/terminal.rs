@@ -1,0 +1,110 @@
+// A terminal of its own.
+//
+// A shell that is to stop jobs, and to get ^C, needs a terminal that is its session's: the controlling terminal. `docker
+// run --tty` makes a pair of pseudoterminals: one end is the container's terminal, and at the other end somebody passes
+// on what is typed. A session has at most one terminal, and a terminal belongs to at most one session. So a container
+// whose session is the caller's can't have another one.
+//
+// This process gets the streams, and no terminal.
+//
+// Read: pty(7), setsid(2), ioctl_tty(2), TIOCSCTTY, credentials(7), "Sessions".
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+
+/// Makes this process the first one of a session of its own, with this terminal, and with it as its standard streams.
+fn take(terminal: &File) -> Result<()> {
+    // TODO: the session, and then the terminal for it: ioctl(2), which gets 0 as its third argument.
+    for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: it takes no pointers.
+        Errno::result(unsafe { libc::dup2(terminal.as_raw_fd(), stream) })?;
+    }
+    Ok(())
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::FromRawFd;
+    use std::os::unix::fs::MetadataExt;
+
+    use grader::exercise::{self, Container, Host};
+    use nix::libc;
+
+    use super::*;
+
+    const READ: &str = "pty(7), setsid(2) and credentials(7)";
+
+    /// Makes a pair of pseudoterminals. The second one is the container's.
+    fn pair() -> [File; 2] {
+        let flags = libc::O_RDWR | libc::O_NOCTTY;
+        // SAFETY: they take numbers, and return descriptors that nobody else has.
+        unsafe {
+            let typist = libc::posix_openpt(flags);
+            assert!(libc::unlockpt(typist) == 0, "no pseudoterminal");
+            let terminal = libc::ioctl(typist, libc::TIOCGPTPEER, flags);
+            assert!(terminal >= 0, "no pseudoterminal");
+            [typist, terminal].map(|descriptor| File::from_raw_fd(descriptor))
+        }
+    }
+
+    /// Starts a process that takes a terminal.
+    fn start(host: &Host, terminal: &File) -> Container<()> {
+        host.start(|| take(terminal))
+    }
+
+    /// Returns a column of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5).
+    fn column(process: &Container<()>, number: usize) -> String {
+        let stat = process.read("stat");
+        let columns = stat.rsplit(") ").next().unwrap_or_default();
+        columns.split(' ').nth(number).unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_process_has_a_session_of_its_own() {
+        exercise::as_root(READ, |host| {
+            let [_typist, terminal] = pair();
+            let process = start(host, &terminal);
+            host.shows("the session of the process", column(&process, 3)).should_be(process.pid());
+        });
+    }
+
+    #[test]
+    fn the_terminal_is_its_sessions() {
+        exercise::as_root(READ, |host| {
+            for _ in 0..2 {
+                let [_typist, terminal] = pair();
+                let process = start(host, &terminal);
+                let device = terminal.metadata().unwrap().rdev();
+                let (major, minor) = (libc::major(device), libc::minor(device));
+                let number = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
+                host.shows("the device of its controlling terminal", column(&process, 4))
+                    .should_be(number);
+                host.shows("the process group in the foreground there", column(&process, 5))
+                    .should_be(process.pid());
+            }
+        });
+    }
+
+    #[test]
+    fn its_streams_are_the_terminal() {
+        exercise::as_root(READ, |host| {
+            let [_typist, terminal] = pair();
+            let process = start(host, &terminal);
+            for stream in 0..3 {
+                let file = process.open(&format!("fd/{stream}"));
+                host.shows(
+                    &format!("the device of descriptor {stream}"),
+                    file.metadata().unwrap().rdev(),
+                )
+                .should_be(terminal.metadata().unwrap().rdev());
+            }
+        });
+    }
+}

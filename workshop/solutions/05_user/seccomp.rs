@@ -1,0 +1,123 @@
+// A call that is refused.
+//
+// Hundreds of system calls lead into the kernel, and a web server needs few of them. A filter of seccomp(2) is a small
+// program that the kernel runs before each call: it sees the call's number and arguments, and says what becomes of it.
+// Who may not gain privileges any more (no_new_privs) may install one without being root. It can't be taken off, and
+// all that comes from the process has it.
+//
+// This one lets everything pass.
+//
+// Read: seccomp(2), "Filters".
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc::{self, c_long};
+use nix::sys::prctl;
+
+/// Has the kernel refuse a system call with EPERM, from now on and to this process. All others are as before.
+fn refuse(call: c_long) -> Result<()> {
+    let number = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+    let error = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    let mut filter = [
+        instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, number),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, error),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    install(&mut filter)
+}
+
+/// Returns an instruction. After a comparison that is false the next `skipped` ones are left out.
+fn instruction(code: u32, skipped: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: skipped, k }
+}
+
+/// Installs a filter: seccomp(2).
+fn install(filter: &mut [libc::sock_filter]) -> Result<()> {
+    prctl::set_no_new_privs()?;
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: the kernel reads a program of the length that it is told.
+    Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, mode, 0, &raw const program) })?;
+    Ok(())
+}
+
+fn main() {}
+
+// Why it works: the kernel runs the filter before the call and acts on what it returns: SECCOMP_RET_ERRNO with a number in
+// its lower half means that the call is not made, and that this is its error. Where the number is another one, the jump
+// leads to the last instruction, which allows. Docker's filter is longer, and does the other thing: it lists what is
+// allowed. A filter for others has to look at the architecture as well, since numbers differ from one to the next.
+
+#[cfg(test)]
+mod tests {
+    use grader::{exercise, probe};
+    use nix::libc;
+    use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::{ForkResult, fork, sethostname};
+
+    use super::*;
+
+    const READ: &str = "seccomp(2), \"Filters\"";
+
+    /// Makes two calls, and returns what comes of each, as in `EPERM, done`.
+    fn try_both() -> String {
+        let outcomes = [sethostname("kitchen"), unshare(CloneFlags::CLONE_NEWUTS)];
+        let names = outcomes.map(|outcome| match outcome {
+            Ok(()) => "done".to_owned(),
+            Err(errno) => format!("{errno:?}"),
+        });
+        names.join(", ")
+    }
+
+    #[test]
+    fn the_call_is_refused_and_another_one_is_not() {
+        exercise::as_root(READ, |host| {
+            host.may_change(&["uts"]);
+            host.may_leave(&["- hostname:", "+ hostname:"]);
+            for (call, expected) in
+                [(libc::SYS_sethostname, "EPERM, done"), (libc::SYS_unshare, "done, EPERM")]
+            {
+                let outcomes = host.run(|| {
+                    refuse(call)?;
+                    Ok(try_both())
+                });
+                host.shows(&format!("sethostname and unshare, without call {call}"), outcomes)
+                    .should_be(expected);
+            }
+        });
+    }
+
+    #[test]
+    fn it_is_the_kernel_that_refuses() {
+        exercise::as_root(READ, |host| {
+            let process = host.start(|| refuse(libc::SYS_sethostname));
+            host.shows("Seccomp in /proc/PID/status", probe::status(process.pid(), "Seccomp"))
+                .should_be(libc::SECCOMP_MODE_FILTER);
+            let privileges = probe::status(process.pid(), "NoNewPrivs");
+            host.shows("NoNewPrivs in /proc/PID/status", privileges).should_be(1);
+        });
+    }
+
+    #[test]
+    fn a_child_has_the_filter_too() {
+        exercise::as_root(READ, |host| {
+            let refused = host.run(|| {
+                refuse(libc::SYS_getppid)?;
+                // SAFETY: this process has one thread.
+                match unsafe { fork() }? {
+                    ForkResult::Child => {
+                        // SAFETY: it takes nothing.
+                        let parent = unsafe { libc::syscall(libc::SYS_getppid) };
+                        std::process::exit(i32::from(parent == -1))
+                    }
+                    ForkResult::Parent { child } => {
+                        Ok(format!("{:?}", nix::sys::wait::waitpid(child, None)?))
+                    }
+                }
+            });
+            host.shows("the end of a child, which is 1 where the call is refused", refused)
+                .should_have(", 1)");
+        });
+    }
+}

@@ -1,0 +1,134 @@
+// A door to a container.
+//
+// A container's address is known on its machine alone. Who wants to be reached from elsewhere takes a port of the
+// machine: `docker run --publish 9000:8000`. A packet for that port gets the container's address and port as its new
+// destination, when it arrives and before the route is chosen. What the container answers goes back by the same way.
+//
+// Here it happens after the route has been chosen, when the packet is for the machine already.
+//
+// Read: book/src/internet.md#masquerading, nft(8), NAT STATEMENTS.
+
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+/// What nft(8) reads: who calls a port of this machine, which is `machine`, gets to a port of the container's.
+fn rules(machine: Ipv4Addr, port: u16, container: Ipv4Addr, to: u16) -> String {
+    format!(
+        "table ip exercise {{
+            chain way_in {{
+                type nat hook prerouting priority dstnat
+                ip daddr {machine} tcp dport {port} dnat to {container}:{to}
+            }}
+        }}"
+    )
+}
+
+/// Lets nft(8) read the rules. An ordinary user's `PATH` may lack /usr/sbin.
+fn publish(machine: Ipv4Addr, port: u16, container: Ipv4Addr, to: u16) -> Result<()> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
+    let mut nft = Command::new("nft");
+    nft.args(["-f", "-"]).env("PATH", path).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut nft = nft.spawn().context("start nft")?;
+    let rules = rules(machine, port, container, to);
+    nft.stdin.take().context("its stdin")?.write_all(rules.as_bytes())?;
+    let output = nft.wait_with_output()?;
+    ensure!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn main() {}
+
+// Why it works: prerouting is the first point of a packet's way. There its destination is changed, so that the route is
+// chosen for the container, and the packet is forwarded. The kernel notes what it has done to the first packet of a
+// connection: answers get the machine's address back as their sender, and the caller never learns of the container. The
+// container sees who calls. A rule without the port would take all of the machine's own ports away.
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::Ipv4Addr;
+
+    use grader::exercise::{self, Container, Host};
+    use grader::network::{self, Network};
+    use grader::probe;
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::*;
+
+    const READ: &str = "book/src/internet.md#masquerading and nft(8), NAT STATEMENTS";
+
+    const CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
+    const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 1);
+    const MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+    const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+    /// The ports that the container listens on.
+    const OWN: [u16; 2] = [8000, network::OTHER_PORT];
+
+    /// Starts a container behind the bridge of this host, and the Internet behind its uplink.
+    fn networks(host: &Host) -> [Container<()>; 2] {
+        host.need("nft", "nftables");
+        host.may_leave(&["+ nft rule:"]);
+        let container = host.play(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            network::listen()
+        });
+        let internet = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
+        host.play(|| {
+            fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+            let machine = Network::open()?;
+            let bridge = machine.make_bridge("brg0")?;
+            machine.configure("brg0", BRIDGE)?;
+            machine.make_pair(Some(bridge), "port", container.pid(), "eth0")?;
+            machine.make_pair(None, "uplink", internet.pid(), "home")?;
+            machine.configure("uplink", MACHINE)
+        });
+        network::join(host, &container, "eth0", CONTAINER);
+        network::route(host, &container, INTERNET, BRIDGE);
+        network::join(host, &internet, "home", INTERNET);
+        [container, internet]
+    }
+
+    #[test]
+    fn who_calls_the_port_gets_to_the_container() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host);
+            host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
+            let outcome = host.inside(&internet, || network::call_port(MACHINE, 9000));
+            host.shows("who has called, in the container", probe::peers(container.pid()))
+                .should_be(INTERNET);
+            host.shows("a connection to the port", outcome).should_be("an answer");
+        });
+    }
+
+    #[test]
+    fn it_is_the_same_for_another_port() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host);
+            host.run(|| publish(MACHINE, 80, CONTAINER, OWN[1]));
+            host.inside(&internet, || network::call_port(MACHINE, 80));
+            // The column of the port, as the kernel writes it: proc_pid_net(5).
+            let table = container.read("net/tcp");
+            let connected = table.lines().filter(|line| line.contains(":1F75 016433C6:")).count();
+            host.shows("connections from the Internet to port 8053 of the container", connected)
+                .should_be(1);
+        });
+    }
+
+    #[test]
+    fn other_ports_are_still_the_machines() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host);
+            host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
+            host.inside(&internet, || network::call_port(MACHINE, OWN[0]));
+            host.shows(
+                "who has called the container by another port",
+                probe::peers(container.pid()),
+            )
+            .should_be("");
+        });
+    }
+}

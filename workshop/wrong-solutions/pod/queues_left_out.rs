@@ -1,0 +1,19 @@
+// refused with: the IPC namespace of a container
+
+use std::fs::File;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::Pid;
+
+const NONE: Option<&str> = None;
+
+fn join(pause: Pid) -> Result<()> {
+    for (file, kind) in [("net", CloneFlags::CLONE_NEWNET), ("uts", CloneFlags::CLONE_NEWUTS)] {
+        setns(File::open(format!("/proc/{pause}/ns/{file}"))?, kind)?;
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    Ok(())
+}

@@ -1,0 +1,18 @@
+// refused with: the device of its controlling terminal
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::setsid;
+
+fn take(terminal: &File) -> Result<()> {
+    setsid()?;
+    for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: it takes no pointers.
+        Errno::result(unsafe { libc::dup2(terminal.as_raw_fd(), stream) })?;
+    }
+    Ok(())
+}
