@@ -25,6 +25,9 @@ fn main() -> ExitCode {
             runs::threads_are_of_their_process_and_their_ends_are_not_its_end,
             runs::another_program_at_the_programs_path_is_not_taken_for_it,
             runs::a_program_under_a_filter_of_its_own_is_followed,
+            // They read the clone, which may be where only root can look.
+            rows::every_place_of_the_table_is_in_the_book,
+            stages::two_stages_are_compared_by_their_code,
         ],
         &[As::Root, As::Rootless, As::User] => [
             stages::each_stage_is_seen_from_its_own_lines,
@@ -32,14 +35,12 @@ fn main() -> ExitCode {
             stages::strace_sees_the_same_calls,
         ],
         &[As::Root, As::User] => [
-            rows::every_place_of_the_table_is_in_the_book,
             rows::a_call_that_makes_no_container_is_shown_only_when_all_are_wanted,
             rows::json_and_table_are_of_the_same_run,
             stages::what_lens_itself_has_made_is_not_new,
             stages::unshare_is_seen,
             stages::two_stages_are_compared_by_their_calls,
             stages::a_difference_of_calls_is_without_what_the_first_run_of_all_makes,
-            stages::two_stages_are_compared_by_their_code,
             runs::the_status_is_the_programs,
             runs::what_the_program_writes_and_reads_is_its_own,
             runs::signals_to_lens_reach_the_launcher_which_cleans_up,
