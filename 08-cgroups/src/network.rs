@@ -246,7 +246,7 @@ pub fn set_up(net: &Netlink, name: &str) -> Result<()> {
     net.change(RouteNetlinkMessage::NewLink(link), 0).with_context(|| format!("set {name} up"))
 }
 
-/// Removes a device. That there is none is no error.
+/// Removes a device. It is no error if there is none.
 fn remove(net: &Netlink, index: u32) -> io::Result<()> {
     let mut link = LinkMessage::default();
     link.header.index = index;

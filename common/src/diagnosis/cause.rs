@@ -7,7 +7,7 @@ pub enum Cause {
     Wsl1,
     /// The kernel is older than 5.11
     OldKernel,
-    /// It takes root
+    /// It needs root
     NoRoot,
     /// Root without CAP_SYS_ADMIN
     NoCapSysAdmin,
@@ -61,7 +61,7 @@ pub enum Cause {
     CgroupOfAnotherRoot,
     /// The cgroup is not yours
     CgroupNotDelegated,
-    /// On cgroup v1 it takes root
+    /// On cgroup v1 it needs root
     CgroupV1,
     /// The cgroups are read-only
     CgroupReadOnly,

@@ -38,17 +38,17 @@ pub(super) const ROWS: &[Row] = &[
         is: |failure, facts| {
             failure.is_cgroup(&[Errno::EACCES, Errno::EPERM]) && facts.cgroups == Cgroups::V2
         },
-        explanation: |_, _| "It takes root, or a cgroup that is yours".into(),
+        explanation: |_, _| "It needs root, or a cgroup that is yours".into(),
         remedies: |_, facts| [scope(facts), as_root_of_cgroups(facts)].concat(),
         root_helps: |_, facts| !facts.caller.foreign_cgroups,
     },
     Row {
         cause: Cause::CgroupV1,
         id: "cgroup-v1",
-        title: "On cgroup v1 it takes root",
+        title: "On cgroup v1 it needs root",
         is: |failure, _| failure.is_cgroup(&[Errno::EACCES, Errno::EPERM]),
         explanation: |_, _| {
-            "On cgroup v1 it takes root (systemd gives users a cgroup of their own on v2 alone)"
+            "On cgroup v1 it needs root (systemd gives users a cgroup of their own on v2 alone)"
                 .into()
         },
         remedies: |_, facts| as_root_of_cgroups(facts),

@@ -47,11 +47,11 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         cause: Cause::NoRoot,
         id: "no-root",
-        title: "It takes root",
+        title: "It needs root",
         is: |failure, facts| {
             failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin && !facts.root
         },
-        explanation: |_, _| "It takes root, with sudo or in a user namespace of your own".into(),
+        explanation: |_, _| "It needs root, with sudo or in a user namespace of your own".into(),
         remedies: |_, facts| [as_root(facts), rootless(facts)].concat(),
         root_helps: |_, _| true,
     },

@@ -74,7 +74,7 @@ fn a_cgroup_of_somebody_else_is_told(stage: &Stage) {
     let (title, words) = if is_v2() {
         ("The cgroup is not yours", ["systemd-run --user --scope -p Delegate=yes", "gives up"])
     } else {
-        ("On cgroup v1 it takes root", ["cargo as-root -p cgroups", "gives up"].map(with_sudo))
+        ("On cgroup v1 it needs root", ["cargo as-root -p cgroups", "gives up"].map(with_sudo))
     };
     report.assert_cause("08-cgroups", title, &words);
     host.assert_unchanged();

@@ -217,16 +217,16 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Whether it was said that a stage takes root.
+/// Whether it was said that a stage needs root.
 static NOTED: AtomicBool = AtomicBool::new(false);
 
-/// Runs a stage to compare it. An ordinary user runs those that take root as root of a user namespace.
+/// Runs a stage to compare it. An ordinary user runs those that need root as root of a user namespace.
 fn run_quietly(stage: &str, args: &[OsString]) -> Result<Recording> {
     let takes_root = matches!(file_name(stage).get(..2), Some("01" | "02" | "03" | "04"));
     let rootless = takes_root && !nix::unistd::geteuid().is_root();
     if rootless && !NOTED.swap(true, Ordering::Relaxed) {
         eprintln!(
-            "lens: stages 01 to 04 take root: they run in a user namespace, as with `cargo rootless`"
+            "lens: stages 01 to 04 need root: they run in a user namespace, as with `cargo rootless`"
         );
     }
     let program = Program::find(stage.as_ref(), args, rootless)?;

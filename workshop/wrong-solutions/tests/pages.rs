@@ -1,4 +1,4 @@
-//! The book's pages for who teaches, beside what they are about.
+//! The book's pages for teachers, beside what they are about.
 
 use std::fs;
 

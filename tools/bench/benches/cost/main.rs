@@ -108,7 +108,7 @@ fn begin(args: &Args) -> Result<ExitCode> {
         reexec::command("measure").same_session().cloneflag(host::NAMESPACES).current_dir(&out);
     if !getuid().is_root() {
         eprintln!(
-            "not root: what takes root is left out, and root below is that of a user namespace"
+            "not root: what needs root is left out, and root below is that of a user namespace"
         );
         command = command
             .cloneflag(CloneFlags::CLONE_NEWUSER)

@@ -112,7 +112,7 @@ fn every_stage(stage: &Stage, runtime: &str, who: Who) {
     let table = Table::read();
     for program in STAGES[2..].iter().map(|beside| beside.program) {
         let number = &program[..2];
-        // As an ordinary user: 03 and 04 take root, 08 a cgroup of one's own.
+        // As an ordinary user: 03 and 04 need root, 08 a cgroup of one's own.
         if who == Who::User && !("05".."08").contains(&number) {
             continue;
         }
