@@ -12,9 +12,10 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
 
 /// Programs that tests start, and Debian's packages that bring them.
-const PACKAGES: [(&str, &str); 25] = [
+const PACKAGES: [(&str, &str); 26] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
+    ("bwrap", "bubblewrap"),
     ("cc", "gcc"),
     ("crun", "crun"),
     ("dash", "dash"),

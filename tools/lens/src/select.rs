@@ -128,10 +128,7 @@ fn group_own<'a>(mut calls: &[(usize, &'a Call)]) -> Vec<(usize, Row<'a>)> {
     while let Some((place, first)) = calls.first() {
         let same = calls.iter().take_while(|(_, call)| repeats(first, call)).count();
         let texts: Vec<_> = calls[..same].iter().map(|(_, call)| call.text.as_str()).collect();
-        let (text, count) = match fold(&texts) {
-            Some(text) if same >= FEW => (text, same),
-            _ => (first.text.clone(), 1),
-        };
+        let (text, count) = fold_most(&texts).unwrap_or_else(|| (first.text.clone(), 1));
         let (group, rest) = calls.split_at(count);
         rows.push((*place, Row { call: first, text, returned: returned(group) }));
         calls = rest;
@@ -162,6 +159,16 @@ fn returned(calls: &[(usize, &Call)]) -> String {
         shown.push("…".into());
     }
     shown.join(", ")
+}
+
+/// Writes as many of these texts as one as can be, from the first on, and returns how many. None where they are few.
+fn fold_most(texts: &[&str]) -> Option<(String, usize)> {
+    // Mostly it is all of them. What can't be one text can't be one with more either.
+    let all = Some(texts.len()).filter(|count| *count >= FEW);
+    let whole = all.and_then(|count| fold(texts).map(|text| (text, count)));
+    let some =
+        || (FEW..texts.len()).map_while(|count| Some((fold(&texts[..count])?, count))).last();
+    whole.or_else(some)
 }
 
 /// Writes texts as one, with what differs in braces: `/dev/{null,zero}`. None where they differ in more than one way.
@@ -252,6 +259,9 @@ mod tests {
         );
         assert_eq!(fold(&["clone()", "clone()"]).as_deref(), Some("clone()"));
         assert_eq!(fold(&["a b", "a"]), None);
+        let drops = ["prctl(A, B)", "prctl(A, C)", "prctl(A, D)", "prctl(KEEP, 1)"];
+        assert_eq!(fold_most(&drops), Some(("prctl(A, {B,C,D})".into(), 3)));
+        assert_eq!(fold_most(&drops[2..]), None);
         assert_eq!(fold(&["write /a \"1\"", "write /b \"2\""]), None);
     }
 }
