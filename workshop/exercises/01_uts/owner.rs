@@ -4,7 +4,7 @@
 // /proc says which one it is. An ioctl(2) on the namespace's own file does: it returns a new descriptor, of the
 // user namespace that owns it.
 //
-// Read: book/src/01-uts.md#go, ioctl_ns(2).
+// Read: book/src/01-uts.md#run, ioctl_ns(2).
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/01-uts.md#go and ioctl_ns(2)";
+    const READ: &str = "book/src/01-uts.md#run and ioctl_ns(2)";
 
     #[test]
     fn a_container_of_its_own_root_owns_its_namespace() {

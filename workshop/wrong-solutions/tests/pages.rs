@@ -20,6 +20,23 @@ fn the_plan_has_all_exercises_in_their_order() -> Result<()> {
 }
 
 #[test]
+fn a_plan_of_the_tool_is_that_of_the_page() -> Result<()> {
+    let page = fs::read_to_string(format!("{PAGES}/plan.md"))?;
+    for plan in ["half-day", "full-day"] {
+        let listed = fs::read_to_string(format!("../plans/{plan}"))?;
+        let rows = section(&page, &format!("{{#{plan}}}")).lines().filter_map(cells).skip(2);
+        let named: Vec<_> = rows
+            .filter(|row| row[2].starts_with('`'))
+            .flat_map(|row| {
+                row[2].split(", ").map(|name| name.trim_matches('`')).collect::<Vec<_>>()
+            })
+            .collect();
+        assert_eq!(listed.lines().collect::<Vec<_>>(), named, "{plan}");
+    }
+    Ok(())
+}
+
+#[test]
 fn each_hint_has_three_steps_and_fits_a_terminal() -> Result<()> {
     let info = fs::read_to_string("../info.toml")?;
     for exercise in info.split("[[exercises]]").skip(1) {

@@ -1,0 +1,151 @@
+//! A folder of a learner's own: a copy of what is to be solved, which finds the rest in this clone. So the clone stays as
+//! it is, and `git pull` there has nothing to merge.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use common::quote::quoted;
+
+use crate::info::{Exercise, Info, workshop};
+
+/// Makes the folder.
+///
+/// - `plan`: the name of a file in workshop/plans, which lists exercises; None for all.
+///
+/// # Errors
+///
+/// The folder is there and is not empty; there is no such plan; a file can't be written.
+pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
+    let chosen = chosen(plan, info)?;
+    if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("{} is not empty", quoted(directory));
+    }
+    let clone = fs::canonicalize(workshop().join("..")).context("find this clone")?;
+    ensure!(
+        !clone.to_string_lossy().contains(['"', '\\', '\'']),
+        "{} has a quote in its name, which a Cargo.toml can't have",
+        quoted(&clone)
+    );
+    for exercise in &chosen {
+        for kind in ["exercises", "solutions"] {
+            let file = Path::new(kind).join(exercise.file());
+            write(&directory.join(&file), &read(&workshop().join(&file))?)?;
+        }
+    }
+    copy_stages(&workshop().join("stages"), &directory.join("stages"), &clone)?;
+    let list: String = chosen.iter().map(|exercise| exercise.text.as_str()).collect();
+    write(&directory.join("info.toml"), &format!("{}{list}", info.head))?;
+    let manifest = manifest(&read(&workshop().join("Cargo.toml"))?, &chosen, &clone)?;
+    write(&directory.join("Cargo.toml"), &manifest)?;
+    write(&directory.join("Cargo.lock"), &read(&workshop().join("Cargo.lock"))?)?;
+    write(&directory.join(".gitignore"), "/target\n/.rustlings-state.txt\n")?;
+    let alias = format!(
+        "[alias]\nworkshop = [\n    \"run\", \"-q\", \"--manifest-path\", \"{}/Cargo.toml\", \"-p\", \"workshop-tool\", \"--\",\n]\n",
+        clone.display()
+    );
+    write(&directory.join(".cargo/config.toml"), &alias)?;
+    let recommended = "{\n    \"recommendations\": [\"rust-lang.rust-analyzer\"]\n}\n";
+    write(&directory.join(".vscode/extensions.json"), recommended)?;
+    let committed = commit(directory);
+    println!("{} has {} exercises. Type", quoted(directory), chosen.len());
+    println!("    cd {} && rustlings", quoted(directory));
+    if !committed {
+        println!("There is no git here, so instead of `x` in Rustlings: cargo workshop reset NAME");
+    }
+    Ok(())
+}
+
+/// Returns the exercises of a plan, in the order of the list.
+fn chosen<'a>(plan: Option<&str>, info: &'a Info) -> Result<Vec<&'a Exercise>> {
+    let Some(plan) = plan else { return Ok(info.exercises.iter().collect()) };
+    let plans = workshop().join("plans");
+    ensure!(!plan.contains('/'), "the name of a plan has no slash: {}", quoted(plan));
+    let Ok(names) = fs::read_to_string(plans.join(plan)) else {
+        let mut known: Vec<_> = fs::read_dir(&plans)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        known.sort();
+        bail!("there is no plan {}: there are {}", quoted(plan), known.join(", "));
+    };
+    for name in names.lines() {
+        info.exercise(name)?;
+    }
+    let is_in_plan = |exercise: &&Exercise| names.lines().any(|name| name == exercise.name);
+    Ok(info.exercises.iter().filter(is_in_plan).collect())
+}
+
+/// Returns a Cargo.toml with the programs of these exercises, whose other paths are those of the clone.
+fn manifest(text: &str, chosen: &[&Exercise], clone: &Path) -> Result<String> {
+    let (before, rest) = text.split_once("bin = [\n").context("no programs in Cargo.toml")?;
+    let (programs, after) =
+        rest.split_once("]\n").context("no end of the programs in Cargo.toml")?;
+    let is_chosen = |line: &&str| {
+        let name = line.split('"').nth(1).unwrap_or_default();
+        chosen.iter().any(|exercise| name.trim_end_matches("_sol") == exercise.name)
+    };
+    let programs: String =
+        programs.lines().filter(is_chosen).map(|line| format!("{line}\n")).collect();
+    let after = after
+        .replace("path = \"../", &format!("path = \"{}/", clone.display()))
+        .replace("path = \"grader\"", &format!("path = \"{}/workshop/grader\"", clone.display()));
+    let is_left_out = |line: &&str| {
+        line.starts_with("exclude = ") || line.starts_with("# They are built with the stages")
+    };
+    let after: String =
+        after.lines().filter(|line| !is_left_out(line)).map(|line| format!("{line}\n")).collect();
+    Ok(format!("{before}bin = [\n{programs}]\n{after}"))
+}
+
+/// Copies the stages to write. What is a link there becomes a file, and paths that lead out of the workshop become those
+/// of the clone.
+fn copy_stages(from: &Path, to: &Path, clone: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("read {}", quoted(from)))? {
+        let path = entry?.path();
+        let copy = to.join(path.file_name().context("no name")?);
+        if path.is_dir() {
+            copy_stages(&path, &copy, clone)?;
+            continue;
+        }
+        let text = read(&path)?;
+        let root = format!("\"{}/", clone.display());
+        write(&copy, &text.replace("\"../../../", &root))?;
+    }
+    Ok(())
+}
+
+/// Makes an exercise of the current folder what it was.
+///
+/// # Errors
+///
+/// The current folder has no such exercise.
+pub fn reset(exercise: &Exercise) -> Result<()> {
+    let file = PathBuf::from("exercises").join(exercise.file());
+    ensure!(file.exists(), "{} is not here", quoted(&file));
+    write(&file, &read(&workshop().join(&file))?)
+}
+
+/// Commits all that is there, since Rustlings resets by `git stash`. Returns false where there is no git(1).
+fn commit(directory: &Path) -> bool {
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=workshop", "-c", "user.email=workshop@localhost"]);
+        git.args(["-c", "commit.gpgsign=false"]).args(args).current_dir(directory);
+        git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        git.status().is_ok_and(|status| status.success())
+    };
+    git(&["init"]) && git(&["add", "--all"]) && git(&["commit", "--message", "As handed out"])
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("read {}", quoted(file)))
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    let directory = file.parent().context("a file is in a directory")?;
+    fs::create_dir_all(directory).with_context(|| format!("make {}", quoted(directory)))?;
+    fs::write(file, text).with_context(|| format!("write {}", quoted(file)))
+}
