@@ -147,8 +147,11 @@ fn in_host(chapter: &Path, place: &Place, updates: bool) -> Result<(Completion, 
     if !geteuid().is_root() {
         return not_here("needs root");
     }
-    if !has("sudo") {
-        return not_here(&needs::lacks("sudo"));
+    // Without busybox the stages make their root directory of other tools, which say some things in other words.
+    for program in ["sudo", "busybox"] {
+        if !has(program) {
+            return not_here(&needs::lacks(program));
+        }
     }
     let paths = [chapter, &place.workspace, &place.programs].map(Path::to_string_lossy);
     let mode = match (updates, &place.untraced) {
