@@ -187,7 +187,7 @@ const IDS: [(&str, &str); 8] = [
 
 /// Replaces what differs from one run to the next, and from one program to the next: the ids of processes and terminals,
 /// descriptors, its own name and path, and the cgroup that it was started in.
-fn normal(text: &str, run: &Run) -> String {
+pub fn normal(text: &str, run: &Run) -> String {
     let mut normal = String::new();
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {

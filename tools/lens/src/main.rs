@@ -29,6 +29,7 @@ mod record;
 mod refusal;
 mod select;
 mod source;
+mod svg;
 mod table;
 mod text;
 mod tracer;
@@ -55,6 +56,9 @@ struct Run {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print a picture, as SVG: who makes which call, and what in the kernel it changes
+    #[arg(long, conflicts_with = "json")]
+    svg: bool,
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -148,6 +152,8 @@ fn watch(run: &Run) -> Result<ExitCode> {
     let (recording, status) = record(&program, run.all, !run.all && !run.no_filter)?;
     let text = if run.json {
         json::json(&recording)?
+    } else if run.svg {
+        svg::svg(&recording, &select::select(&recording, run.all))
     } else {
         let selection = select::select(&recording, run.all);
         table::table(&recording, &selection, run.width.unwrap_or_else(width))

@@ -61,7 +61,10 @@ fn main() -> ExitCode {
             refusals::a_filter_against_ptrace_is_told,
             refusals::a_stage_that_fails_is_not_compared,
         ],
-        &[As::User] => [refusals::a_set_user_id_program_is_refused_to_an_ordinary_user],
+        &[As::User] => [
+            refusals::a_set_user_id_program_is_refused_to_an_ordinary_user,
+            stages::the_pictures_in_the_book_are_of_what_the_stages_do,
+        ],
     ];
     #[cfg(target_arch = "x86_64")]
     tests.extend(tests![&[As::Root, As::User] => [

@@ -195,3 +195,31 @@ pub fn two_stages_are_compared_by_their_code(lens: &Stage) {
     let none = lens.run(["diff", "--code", "04", "99"]);
     assert_eq!((none.code, none.stderr.as_str()), (2, "lens: there is no stage 99\n"));
 }
+
+/// Returns the texts of a picture. Of processes that run at the same time one is faster, and then the other: they are
+/// sorted.
+fn texts(svg: &str) -> Vec<String> {
+    let texts = svg.lines().filter(|line| line.starts_with("<text "));
+    let texts = texts.filter_map(|line| line.split_once('>')?.1.strip_suffix("</text>"));
+    let mut texts: Vec<String> = texts.map(String::from).collect();
+    texts.sort();
+    texts
+}
+
+pub fn the_pictures_in_the_book_are_of_what_the_stages_do(lens: &Stage) {
+    // The first run makes the default root directory.
+    assert!(quietly(Command::new(stage(lens, "06-network")).args(["-c", "true"])));
+    for (name, options) in [("02-uts-hostname", &["--rootless"][..]), ("06-network", &[])] {
+        let program = stage(lens, name);
+        let program = program.to_str().expect("a path");
+        let seen = lens.run([options, &["--svg", "--", program, "-c", "true"]].concat()).ok();
+        let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let picture = workspace.join(format!("book/src/calls/{name}.svg"));
+        let picture = fs::read_to_string(picture).expect("a picture");
+        // An ordinary user makes it anew: cargo lens [--rootless] --svg -o book/src/calls/STAGE.svg STAGE -c true
+        assert_eq!(texts(&seen), texts(&picture), "{name}");
+        let style = |svg: &str| svg.lines().skip(1).take_while(|line| *line != "</style>").count();
+        assert_eq!(style(&seen), style(&picture), "{name}");
+        assert!(seen.contains("prefers-color-scheme: dark") && seen.ends_with("</svg>\n"));
+    }
+}
