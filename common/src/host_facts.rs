@@ -20,6 +20,8 @@ pub struct HostFacts {
     pub root: bool,
     /// Whether it may do what takes CAP_SYS_ADMIN there.
     pub cap_sys_admin: bool,
+    /// Whether it may change its root directory: CAP_SYS_CHROOT.
+    pub cap_sys_chroot: bool,
     /// Whether it may map root's id in a user namespace that it makes: CAP_SETFCAP, Linux 5.12.
     pub cap_setfcap: bool,
     /// Whether root of the machine can raise a limit of this process: CAP_SYS_RESOURCE.
@@ -184,6 +186,7 @@ pub enum Cgroups {
 }
 
 /// Bits in the capability sets: capabilities(7), and linux/capability.h.
+const CAP_SYS_CHROOT: u64 = 1 << 18;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 const CAP_SYS_RESOURCE: u64 = 1 << 24;
 const CAP_SETFCAP: u64 = 1 << 31;
@@ -234,6 +237,7 @@ impl HostFacts {
             package: program.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').into(),
             root: nix::unistd::geteuid().is_root(),
             cap_sys_admin: capabilities & CAP_SYS_ADMIN != 0,
+            cap_sys_chroot: capabilities & CAP_SYS_CHROOT != 0,
             cap_setfcap: capabilities & CAP_SETFCAP != 0,
             limits_can_be_raised: bounding & CAP_SYS_RESOURCE != 0 && !caller.user_namespace,
             seccomp: status.field("Seccomp") == "2",

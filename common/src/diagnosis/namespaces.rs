@@ -49,7 +49,9 @@ pub(super) const ROWS: &[Row] = &[
         id: "no-root",
         title: "It needs root",
         is: |failure, facts| {
-            failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin && !facts.root
+            // Of both an engine may give an ordinary user one: stage 03 takes the other as well.
+            let can = facts.cap_sys_admin && (facts.cap_sys_chroot || facts.package != "pid");
+            failure.is_capability(&[Errno::EPERM]) && !can && !facts.root
         },
         explanation: |_, _| "It needs root, with sudo or in a user namespace of your own".into(),
         remedies: |_, facts| [as_root(facts), rootless(facts)].concat(),
