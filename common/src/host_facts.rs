@@ -38,6 +38,8 @@ pub struct HostFacts {
     pub root_mount: RootMount,
     /// Whether AppArmor is at work: apparmor(7).
     pub apparmor: bool,
+    /// The AppArmor profile that denies this process what it does not allow, if one does.
+    pub apparmor_profile: Option<String>,
     /// Who has started the program.
     pub caller: Caller,
     /// Whether sudo(8) is there, and can make an ordinary user the machine's root.
@@ -247,6 +249,7 @@ impl HostFacts {
             proc_covered: mounts.lines().any(covers),
             root_mount: RootMount::of(&read("/proc/self/mountinfo")),
             apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
+            apparmor_profile: enforced(&read("/proc/self/attr/apparmor/current")),
             caller,
             sudo: has_sudo && caller.administers,
             without_sudo: !has_sudo,
@@ -273,6 +276,12 @@ impl HostFacts {
     pub fn is_first_root(&self) -> bool {
         self.root && !self.user_namespace
     }
+}
+
+/// Returns the name of a profile, of what `/proc/PID/attr/apparmor/current` says: the name and its mode, or `unconfined`. In
+/// other modes than this one a profile denies nothing.
+fn enforced(current: &str) -> Option<String> {
+    current.trim().strip_suffix(" (enforce)").map(str::to_owned)
 }
 
 /// Whether a program is where a distribution puts it.
@@ -407,7 +416,7 @@ pub(crate) fn in_first_user_namespace() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, Engine, RootMount, pids_is_v1, wsl};
+    use super::{Caller, Engine, RootMount, enforced, pids_is_v1, wsl};
 
     #[test]
     fn a_second_life_knows_the_caller_of_the_first() {
@@ -432,6 +441,14 @@ mod tests {
         let first = "1 1 0:2 / / rw - rootfs rootfs rw\n";
         assert_eq!(RootMount::of(first), RootMount::Initramfs);
         assert_eq!(RootMount::of(&format!("{first}{mounted}")), RootMount::Mounted);
+    }
+
+    #[test]
+    fn an_apparmor_profile_denies_in_its_own_mode_alone() {
+        assert_eq!(enforced("/home/a b/** (enforce)\n").as_deref(), Some("/home/a b/**"));
+        for current in ["unconfined\n", "containers (unconfined)\n", "snap.code (complain)\n", ""] {
+            assert_eq!(enforced(current), None);
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum Cause {
     ContainerApparmor,
     /// AppArmor restricts user namespaces
     Apparmor,
+    /// An AppArmor profile denies it
+    ApparmorProfile,
     /// /proc shows another PID namespace
     ForeignProc,
     /// Parts of /proc are covered

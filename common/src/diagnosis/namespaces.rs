@@ -3,13 +3,14 @@
 use nix::errno::Errno;
 use nix::sys::resource::Resource;
 
-use super::failure::Failed;
+use super::failure::{Failed, Failure};
 use super::remedies::{
     LAYER, NOTHING, as_root, more_processes, raised, remedy, rootless, sysctl, unconfined,
     with_root,
 };
-use super::{Cause, Row};
-use crate::host_facts::RootMount;
+use super::{Cause, Remedy, Row};
+use crate::host_facts::{HostFacts, RootMount};
+use crate::quote::shown;
 use crate::reexec::{Call, Step};
 
 pub(super) const ROWS: &[Row] = &[
@@ -139,19 +140,9 @@ pub(super) const ROWS: &[Row] = &[
         id: "apparmor",
         title: "AppArmor restricts user namespaces",
         is: |failure, facts| {
-            let step = match failure.failed {
-                Failed::Step(step) => {
-                    failure.is_new_user() || matches!(step, Step::Map(..) | Step::Link(_))
-                }
-                _ => true,
-            };
-            let restricted = step
-                && [Errno::EPERM, Errno::EACCES].contains(&failure.errno)
+            takes_away(failure)
                 && facts.apparmor_restrict_unprivileged_userns == Some(1)
-                && !facts.is_first_root();
-            // Nothing else says EACCES to a new user namespace.
-            let denied = failure.is_new_user() && failure.errno == Errno::EACCES && facts.apparmor;
-            restricted || denied
+                && !facts.is_first_root()
         },
         explanation: |_, _| {
             "AppArmor leaves an ordinary user's user namespaces no capability, as on Ubuntu; a profile for \
@@ -159,17 +150,33 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, facts| {
-            let load = with_root(facts, "apparmor_parser -r");
             let switch = "kernel.apparmor_restrict_unprivileged_userns";
-            vec![
-                remedy(
-                    format!("cargo doctor apparmor | {load}"),
-                    "the restriction for the programs of this folder, until the next boot",
-                ),
-                remedy(sysctl(facts, switch, 0), LAYER),
-            ]
+            vec![own_profile(facts), remedy(sysctl(facts, switch, 0), LAYER)]
         },
         root_helps: |_, _| true,
+    },
+    Row {
+        cause: Cause::ApparmorProfile,
+        id: "apparmor-profile",
+        title: "An AppArmor profile denies it",
+        is: |failure, facts| {
+            // Nothing else says EACCES to a new user namespace.
+            let namespace =
+                failure.is_new_user() && failure.errno == Errno::EACCES && facts.apparmor;
+            // An engine's own profile is not to be changed from inside.
+            let confined = facts.apparmor_profile.is_some() && facts.caller.engine.is_none();
+            namespace || takes_away(failure) && confined
+        },
+        explanation: |_, facts| {
+            let profile = facts.apparmor_profile.as_ref();
+            let profile =
+                profile.map_or("A profile".into(), |name| format!("The profile {}", shown(name)));
+            format!(
+                "{profile} of AppArmor denies it; with a profile for these programs it does not"
+            )
+        },
+        remedies: |_, facts| vec![own_profile(facts)],
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::ForeignProc,
@@ -330,3 +337,22 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
 ];
+
+/// Whether it looks as if AppArmor had let a user namespace be made, and then taken its capabilities away.
+fn takes_away(failure: &Failure) -> bool {
+    let step = match failure.failed {
+        Failed::Step(step) => {
+            failure.is_new_user() || matches!(step, Step::Map(..) | Step::Link(_))
+        }
+        _ => true,
+    };
+    step && [Errno::EPERM, Errno::EACCES].contains(&failure.errno)
+}
+
+/// The profile that the doctor prints.
+fn own_profile(facts: &HostFacts) -> Remedy {
+    remedy(
+        format!("cargo doctor apparmor | {}", with_root(facts, "apparmor_parser -r")),
+        "the restriction for the programs of this folder, until the next boot",
+    )
+}

@@ -48,14 +48,16 @@ fn each_cause_has_its_row_in_the_order_of_the_list() {
 }
 
 #[track_caller]
-fn assert_advice(error: Error, facts: &HostFacts, words: &[&str]) {
-    let advice = diagnose(&error, facts).expect("advice").to_string();
+fn assert_advice(error: Error, facts: &HostFacts, words: &[&str]) -> Diagnosis {
+    let diagnosis = diagnose(&error, facts).expect("advice");
+    let advice = diagnosis.to_string();
     for word in words {
         assert!(advice.contains(word), "{word:?} is not in {advice:?}");
     }
     assert_eq!(advice.lines().count(), 1);
     let (_, more) = advice.rsplit_once(". More: `cargo doctor`, and ").expect("a pointer");
     assert!(more.starts_with(&format!("{PAGE}#")), "{more}");
+    diagnosis
 }
 
 fn cloning(errno: Errno, flags: CloneFlags) -> Error {
@@ -220,8 +222,23 @@ fn without_apparmor_a_refusal_is_not_apparmors() {
 #[test]
 fn an_injected_profile_that_denies_user_namespaces_is_apparmors() {
     let facts = HostFacts { apparmor: true, ..user() };
-    let error = cloning(Errno::EACCES, CloneFlags::CLONE_NEWUSER);
-    assert_advice(error, &facts, &["AppArmor", "cargo doctor apparmor"]);
+    let error = || cloning(Errno::EACCES, CloneFlags::CLONE_NEWUSER);
+    let advice = assert_advice(error(), &facts, &["AppArmor", "cargo doctor apparmor"]);
+    // Where the kernel has no switch, none is offered. And a profile is for root as well.
+    assert!(!advice.to_string().contains("sysctl"), "{advice}");
+    assert!(!advice.root_helps);
+    let facts = HostFacts { apparmor_profile: Some("restricted".into()), ..facts };
+    assert_advice(error(), &facts, &["The profile restricted of AppArmor"]);
+}
+
+#[test]
+fn an_injected_profile_that_denies_capabilities_is_apparmors_outside_of_a_container() {
+    let facts = HostFacts { apparmor_profile: Some("restricted".into()), ..namespace_root() };
+    let error = || Err::<(), _>(Errno::EPERM).context("set the hostname").unwrap_err();
+    assert_advice(error(), &facts, &["The profile restricted of AppArmor"]);
+    let container = HostFacts { caller: caller(false, Some(Engine::Docker)), ..facts };
+    let advice = diagnose(&error(), &container);
+    assert!(advice.is_none_or(|advice| advice.id != "apparmor-profile"));
 }
 
 #[test]
