@@ -28,7 +28,7 @@ use testbed::{cgroup, probe};
 
 use crate::child::Child;
 pub use crate::container::{Container, Parked};
-pub use crate::host::{Host, NEEDS, target};
+pub use crate::host::{Host, NEEDS, NEEDS_CGROUP_V2, target};
 use crate::throw_away;
 
 /// Seconds after which a test is stuck.

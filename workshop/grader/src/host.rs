@@ -24,6 +24,9 @@ use crate::watch::Call;
 /// The words that a test fails with where the machine lacks what it takes.
 pub const NEEDS: &str = "This exercise needs";
 
+/// The words that a test fails with where the machine has the older cgroups.
+pub const NEEDS_CGROUP_V2: &str = "This exercise needs cgroup v2";
+
 /// A throw-away host, on which a test runs.
 pub struct Host {
     read: String,
@@ -290,6 +293,18 @@ impl Host {
             self.fail(&format!(
                 "{NEEDS} the program {program}: `sudo apt install {package}`, or the like. Or leave it for now: \
                  `l` in Rustlings goes to another one."
+            ));
+        }
+    }
+
+    /// Fails where [`Host::cgroup`] is one of version 1.
+    #[track_caller]
+    pub fn need_cgroup_v2(&self) {
+        // The core of version 2 has this file, and version 1 has none of its name.
+        if !self.cgroup().join("cgroup.events").exists() {
+            self.fail(&format!(
+                "{NEEDS_CGROUP_V2}, and here is v1: start the machine with systemd.unified_cgroup_hierarchy=1 on \
+                 the kernel's command line. Or leave it for now: `l` in Rustlings goes to another one."
             ));
         }
     }
