@@ -132,8 +132,8 @@ pub fn find_bridge(host: &Netlink) -> Result<Option<u32>> {
     }
     match host.colliding_route(GATEWAY, PREFIX_LENGTH)? {
         Some(route) => bail!(
-            "10.10.10.0/24 is in use: {route}. Run this without root: an ordinary user's bridge is not in the \
-             host's network"
+            "10.10.10.0/24 is in use: {route}. Run this without root, or after `unshare --user --map-root-user \
+             --mount --net`: then the bridge is not in the host's network"
         ),
         None => Ok(None),
     }
