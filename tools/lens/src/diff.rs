@@ -138,12 +138,24 @@ fn lines(run: &Run) -> Vec<Compared> {
         };
         let text = if gone { "netlink link delete [LINK]" } else { &row.text };
         let key = normal(&format!("{text}{returned}{new}"), run);
-        own.push(Compared { key, lane: call.lane.clone(), is_process: false, place: place(call) });
+        let place = place_in(call, run);
+        own.push(Compared { key, lane: call.lane.clone(), is_process: false, place });
     }
     of_process.values_mut().for_each(forget_luck);
     let mut of_process: Vec<_> = of_process.into_iter().collect();
     of_process.sort_by_key(|(process, _)| birth(*process, run.recording));
     of_process.into_iter().flat_map(|(_, lines)| lines).collect()
+}
+
+/// Returns the place of a call: the line where it is the stage's own. Elsewhere the function is enough, since lines move
+/// for reasons that have nothing to do with the two.
+fn place_in(call: &Call, run: &Run) -> String {
+    let place = place(call);
+    let is_own = call.line.as_ref().is_some_and(|line| line.file.starts_with(run.name));
+    match place.rsplit_once(':') {
+        Some((function, _)) if !is_own => function.into(),
+        _ => place,
+    }
 }
 
 /// Whether a call removes a pair of veth. The kernel does so, too, when the network at its other end has ended. Which of
