@@ -18,8 +18,9 @@ const PERIOD: u64 = 100_000;
 /// Moves `process` to `cgroup`, whose processes together get at most so many percent of one processor.
 fn limit_cpu(cgroup: &Path, process: Pid, percent: u64) -> Result<()> {
     let file = quota_file(cgroup);
-    // TODO: the quota, in microseconds of a period, then the process.
-    let _ = (file, process, percent, PERIOD);
+    // TODO: the quota is in microseconds of a period. And then the process.
+    fs::write(file, percent.to_string())?;
+    let _ = (process, PERIOD);
     Ok(())
 }
 

@@ -69,7 +69,7 @@ mod tests {
         exercise::with_cgroup("freezer", READ, |host| {
             for name in ["container", "container/below"] {
                 let cgroup = open(host, name);
-                let parent = host.start(|| Ok(start_in(&cgroup, || pause())?.as_raw()));
+                let parent = host.start(|| Ok(start_in(&cgroup, pause)?.as_raw()));
                 let child = Pid::from_raw(parent.value);
                 host.shows("the cgroup of the child", host.cgroup_of(child))
                     .should_be(format!("/{name}"));
@@ -89,7 +89,7 @@ mod tests {
                     moved += &format!("a write to {}", call.file.display());
                 }
             };
-            host.watch(&[SYS_write], look, || start_in(&cgroup, || pause()).map(drop));
+            host.watch(&[SYS_write], look, || start_in(&cgroup, pause).map(drop));
             host.shows("what has moved a process", moved).should_be("");
         });
     }
