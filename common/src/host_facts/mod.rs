@@ -1,15 +1,17 @@
 //! Facts about this process and its host that decide why the kernel says no.
 
-use std::env;
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+mod caller;
+mod process;
+
 use std::path::Path;
-use std::sync::OnceLock;
+use std::{env, fs};
 
 use nix::errno::Errno;
 use nix::unistd::sethostname;
+
+pub use self::caller::{Caller, Engine};
+use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_RESOURCE, Status, read};
+pub(crate) use self::process::{in_first_user_namespace, overflow_id};
 
 /// Facts about this process and its host that decide why the kernel says no.
 #[derive(Clone, Debug, Default)]
@@ -70,76 +72,6 @@ pub struct HostFacts {
     pub installer: Option<&'static str>,
 }
 
-/// Who has started the program. In the namespaces of its container nothing tells that any more: root there is anybody
-/// outside, and the environment is cleared.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Caller {
-    /// Whether that is root of the machine or of a container, and not of a user namespace in one.
-    pub root: bool,
-    /// Whether that is not in the first user namespace.
-    pub user_namespace: bool,
-    /// Whether the cgroups belong to an id that its container does not map, so that root there has no right to them.
-    pub foreign_cgroups: bool,
-    /// Whether root there has CAP_SYS_ADMIN, and an ordinary user could become that root.
-    pub administers: bool,
-    /// What has started the container that it is in, if one has.
-    pub engine: Option<Engine>,
-}
-
-/// What [`Caller::remember`] has seen.
-static CALLER: OnceLock<Caller> = OnceLock::new();
-
-impl Caller {
-    /// Returns what is so now, or was when it was remembered.
-    pub fn get() -> Caller {
-        CALLER.get().copied().unwrap_or_else(Caller::now)
-    }
-
-    /// Remembers what is so now: this process is about to enter a user namespace, and will look like another.
-    pub(crate) fn remember() {
-        CALLER.get_or_init(Caller::now);
-    }
-
-    fn now() -> Caller {
-        let user_namespace = !in_first_user_namespace();
-        // In a user namespace that is not the machine's or the container's own, their process 1 is nobody's.
-        let first = fs::metadata("/proc/1").map_or(overflow_id(), |first| first.uid());
-        let in_container = user_namespace && first != overflow_id();
-        let is_root = nix::unistd::geteuid().is_root();
-        let status = Status::read();
-        Caller {
-            root: is_root && (!user_namespace || first == 0),
-            user_namespace,
-            foreign_cgroups: in_container && are_cgroups_foreign(),
-            administers: status.set("CapBnd") & CAP_SYS_ADMIN != 0
-                && (is_root || status.field("NoNewPrivs") != "1"),
-            engine: Engine::here(),
-        }
-    }
-
-    /// What a process tells its second life: see [`Caller::inherit`].
-    pub(crate) fn to_word(self) -> String {
-        let flags = [self.root, self.user_namespace, self.foreign_cgroups, self.administers];
-        let flags: String = flags.iter().map(|flag| if *flag { '1' } else { '0' }).collect();
-        let engine = ENGINES.iter().find(|(engine, _)| Some(*engine) == self.engine);
-        format!("{flags}{}", engine.map_or("", |(_, name)| name))
-    }
-
-    /// Remembers what the first life of this program has told.
-    pub(crate) fn inherit(word: &str) {
-        let Some((flags, name)) = word.split_at_checked(4) else { return };
-        let flag = |index: usize| flags.as_bytes().get(index) == Some(&b'1');
-        let caller = Caller {
-            root: flag(0),
-            user_namespace: flag(1),
-            foreign_cgroups: flag(2),
-            administers: flag(3),
-            engine: Engine::of_name(name),
-        };
-        CALLER.get_or_init(|| caller);
-    }
-}
-
 /// What the root directory of a process is, in its mount namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RootMount {
@@ -151,27 +83,6 @@ pub enum RootMount {
     /// The kernel's first one, which cannot be moved away: pivot_root(2), notes
     Initramfs,
 }
-
-/// What starts containers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// docker(1)
-    Docker,
-    /// podman(1)
-    Podman,
-    /// A pod of Kubernetes
-    Kubernetes,
-    /// systemd-nspawn(1)
-    Nspawn,
-}
-
-/// Engines, and what each calls itself in the variable `container`: <https://systemd.io/CONTAINER_INTERFACE>.
-const ENGINES: [(Engine, &str); 4] = [
-    (Engine::Docker, "docker"),
-    (Engine::Podman, "podman"),
-    (Engine::Kubernetes, "kubernetes"),
-    (Engine::Nspawn, "systemd-nspawn"),
-];
 
 /// Which cgroups are mounted below /sys/fs/cgroup: cgroups(7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -187,12 +98,6 @@ pub enum Cgroups {
     V2,
 }
 
-/// Bits in the capability sets: capabilities(7), and linux/capability.h.
-const CAP_SYS_CHROOT: u64 = 1 << 18;
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-const CAP_SYS_RESOURCE: u64 = 1 << 24;
-const CAP_SETFCAP: u64 = 1 << 31;
-
 /// The programs that install packages, and how they are called.
 const INSTALLERS: [(&str, &str); 5] = [
     ("apt-get", "apt-get install"),
@@ -201,25 +106,6 @@ const INSTALLERS: [(&str, &str); 5] = [
     ("pacman", "pacman -S"),
     ("zypper", "zypper install"),
 ];
-
-/// What /proc/PID/status says of this process: proc_pid_status(5).
-struct Status(String);
-
-impl Status {
-    fn read() -> Status {
-        Status(read("/proc/self/status"))
-    }
-
-    fn field(&self, name: &str) -> &str {
-        let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.unwrap_or_default().trim()
-    }
-
-    /// A set of capabilities.
-    fn set(&self, name: &str) -> u64 {
-        u64::from_str_radix(self.field(name), 16).unwrap_or(0)
-    }
-}
 
 impl HostFacts {
     /// Returns the facts about this process, which runs the program of a stage.
@@ -318,57 +204,6 @@ fn has_systemd(root: bool) -> bool {
     Path::new(&own).join("systemd/private").exists()
 }
 
-/// Whether the cgroups belong to an id that this user namespace does not map.
-fn are_cgroups_foreign() -> bool {
-    let directories = ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/pids"];
-    let owner = directories.iter().find_map(|file| Some(fs::metadata(file).ok()?.uid()));
-    owner.is_some_and(|owner| owner == overflow_id())
-}
-
-/// What a user namespace shows for an id that it does not map: user_namespaces(7).
-pub(crate) fn overflow_id() -> u32 {
-    read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65534)
-}
-
-impl Engine {
-    fn here() -> Option<Engine> {
-        let exists = |file: &str| Path::new(file).exists();
-        // A machine whose files come from an image has Docker's file as well, and not its mounts.
-        let is_docker =
-            || exists("/.dockerenv") && read("/proc/self/mounts").contains(" /etc/hostname ");
-        if let Some(engine) = Engine::of_environment() {
-            Some(engine)
-        } else if exists("/run/.containerenv") {
-            Some(Engine::Podman)
-        } else if is_docker() {
-            Some(Engine::Docker)
-        } else {
-            None
-        }
-    }
-
-    /// Asks the environment of this process, or of process 1, since sudo(8) passes it on to nobody.
-    fn of_environment() -> Option<Engine> {
-        let own = |name: &str| env::var_os(name);
-        let first = fs::read("/proc/1/environ").unwrap_or_default();
-        let of_first = |name: &str| {
-            let mut variables = first.split(|byte| *byte == 0);
-            let value =
-                variables.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-            value.map(|value| OsStr::from_bytes(value).to_owned())
-        };
-        let value = |name: &str| own(name).or_else(|| of_first(name));
-        if value("KUBERNETES_SERVICE_HOST").is_some() {
-            return Some(Engine::Kubernetes);
-        }
-        Engine::of_name(value("container")?.to_str()?)
-    }
-
-    fn of_name(name: &str) -> Option<Engine> {
-        ENGINES.into_iter().find(|(_, known)| *known == name).map(|(engine, _)| engine)
-    }
-}
-
 impl Cgroups {
     fn here() -> Cgroups {
         let exists = |path: &str| Path::new("/sys/fs/cgroup").join(path).exists();
@@ -391,10 +226,6 @@ fn pids_is_v1(table: &str) -> Option<bool> {
     (pids.get(3)? == "1").then(|| pids[1] != "0")
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
 /// Returns the version of the Windows Subsystem for Linux with a kernel of this name, if it is one:
 /// `4.4.0-19041-Microsoft`, or `6.6.87.2-microsoft-standard-WSL2`.
 fn wsl(release: &str) -> Option<u8> {
@@ -407,30 +238,9 @@ fn wsl(release: &str) -> Option<u8> {
     }
 }
 
-/// Whether this process is in the first user namespace, which maps all ids on themselves.
-pub(crate) fn in_first_user_namespace() -> bool {
-    // Without the file the kernel has no user namespaces. One that nobody has mapped yet has an empty file.
-    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
-    map.split_whitespace().eq(["0", "0", "4294967295"])
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Caller, Engine, RootMount, enforced, pids_is_v1, wsl};
-
-    #[test]
-    fn a_second_life_knows_the_caller_of_the_first() {
-        let caller = Caller {
-            root: true,
-            user_namespace: false,
-            foreign_cgroups: true,
-            administers: true,
-            engine: Some(Engine::Nspawn),
-        };
-        assert_eq!(caller.to_word(), "1011systemd-nspawn");
-        Caller::inherit(&caller.to_word());
-        assert_eq!(Caller::get(), caller);
-    }
+    use super::{RootMount, enforced, pids_is_v1, wsl};
 
     #[test]
     fn a_root_directory_that_is_no_mount_is_one_after_a_chroot() {

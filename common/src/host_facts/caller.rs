@@ -1,0 +1,166 @@
+//! Who has started the program, and in what.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use super::process::{CAP_SYS_ADMIN, Status, in_first_user_namespace, overflow_id, read};
+
+/// Who has started the program. In the namespaces of its container nothing tells that any more: root there is anybody
+/// outside, and the environment is cleared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Whether that is root of the machine or of a container, and not of a user namespace in one.
+    pub root: bool,
+    /// Whether that is not in the first user namespace.
+    pub user_namespace: bool,
+    /// Whether the cgroups belong to an id that its container does not map, so that root there has no right to them.
+    pub foreign_cgroups: bool,
+    /// Whether root there has CAP_SYS_ADMIN, and an ordinary user could become that root.
+    pub administers: bool,
+    /// What has started the container that it is in, if one has.
+    pub engine: Option<Engine>,
+}
+
+/// What [`Caller::remember`] has seen.
+static CALLER: OnceLock<Caller> = OnceLock::new();
+
+impl Caller {
+    /// Returns what is so now, or was when it was remembered.
+    pub fn get() -> Caller {
+        CALLER.get().copied().unwrap_or_else(Caller::now)
+    }
+
+    /// Remembers what is so now: this process is about to enter a user namespace, and will look like another.
+    pub(crate) fn remember() {
+        CALLER.get_or_init(Caller::now);
+    }
+
+    fn now() -> Caller {
+        let user_namespace = !in_first_user_namespace();
+        // In a user namespace that is not the machine's or the container's own, their process 1 is nobody's.
+        let first = fs::metadata("/proc/1").map_or(overflow_id(), |first| first.uid());
+        let in_container = user_namespace && first != overflow_id();
+        let is_root = nix::unistd::geteuid().is_root();
+        let status = Status::read();
+        Caller {
+            root: is_root && (!user_namespace || first == 0),
+            user_namespace,
+            foreign_cgroups: in_container && are_cgroups_foreign(),
+            administers: status.set("CapBnd") & CAP_SYS_ADMIN != 0
+                && (is_root || status.field("NoNewPrivs") != "1"),
+            engine: Engine::here(),
+        }
+    }
+
+    /// What a process tells its second life: see [`Caller::inherit`].
+    pub(crate) fn to_word(self) -> String {
+        let flags = [self.root, self.user_namespace, self.foreign_cgroups, self.administers];
+        let flags: String = flags.iter().map(|flag| if *flag { '1' } else { '0' }).collect();
+        let engine = ENGINES.iter().find(|(engine, _)| Some(*engine) == self.engine);
+        format!("{flags}{}", engine.map_or("", |(_, name)| name))
+    }
+
+    /// Remembers what the first life of this program has told.
+    pub(crate) fn inherit(word: &str) {
+        let Some((flags, name)) = word.split_at_checked(4) else { return };
+        let flag = |index: usize| flags.as_bytes().get(index) == Some(&b'1');
+        let caller = Caller {
+            root: flag(0),
+            user_namespace: flag(1),
+            foreign_cgroups: flag(2),
+            administers: flag(3),
+            engine: Engine::of_name(name),
+        };
+        CALLER.get_or_init(|| caller);
+    }
+}
+
+/// What starts containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// docker(1)
+    Docker,
+    /// podman(1)
+    Podman,
+    /// A pod of Kubernetes
+    Kubernetes,
+    /// systemd-nspawn(1)
+    Nspawn,
+}
+
+/// Engines, and what each calls itself in the variable `container`: <https://systemd.io/CONTAINER_INTERFACE>.
+const ENGINES: [(Engine, &str); 4] = [
+    (Engine::Docker, "docker"),
+    (Engine::Podman, "podman"),
+    (Engine::Kubernetes, "kubernetes"),
+    (Engine::Nspawn, "systemd-nspawn"),
+];
+
+impl Engine {
+    fn here() -> Option<Engine> {
+        let exists = |file: &str| Path::new(file).exists();
+        // A machine whose files come from an image has Docker's file as well, and not its mounts.
+        let is_docker =
+            || exists("/.dockerenv") && read("/proc/self/mounts").contains(" /etc/hostname ");
+        if let Some(engine) = Engine::of_environment() {
+            Some(engine)
+        } else if exists("/run/.containerenv") {
+            Some(Engine::Podman)
+        } else if is_docker() {
+            Some(Engine::Docker)
+        } else {
+            None
+        }
+    }
+
+    /// Asks the environment of this process, or of process 1, since sudo(8) passes it on to nobody.
+    fn of_environment() -> Option<Engine> {
+        let own = |name: &str| env::var_os(name);
+        let first = fs::read("/proc/1/environ").unwrap_or_default();
+        let of_first = |name: &str| {
+            let mut variables = first.split(|byte| *byte == 0);
+            let value =
+                variables.find_map(|line| line.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+            value.map(|value| OsStr::from_bytes(value).to_owned())
+        };
+        let value = |name: &str| own(name).or_else(|| of_first(name));
+        if value("KUBERNETES_SERVICE_HOST").is_some() {
+            return Some(Engine::Kubernetes);
+        }
+        Engine::of_name(value("container")?.to_str()?)
+    }
+
+    fn of_name(name: &str) -> Option<Engine> {
+        ENGINES.into_iter().find(|(_, known)| *known == name).map(|(engine, _)| engine)
+    }
+}
+
+/// Whether the cgroups belong to an id that this user namespace does not map.
+fn are_cgroups_foreign() -> bool {
+    let directories = ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/pids"];
+    let owner = directories.iter().find_map(|file| Some(fs::metadata(file).ok()?.uid()));
+    owner.is_some_and(|owner| owner == overflow_id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Caller, Engine};
+
+    #[test]
+    fn a_second_life_knows_the_caller_of_the_first() {
+        let caller = Caller {
+            root: true,
+            user_namespace: false,
+            foreign_cgroups: true,
+            administers: true,
+            engine: Some(Engine::Nspawn),
+        };
+        assert_eq!(caller.to_word(), "1011systemd-nspawn");
+        Caller::inherit(&caller.to_word());
+        assert_eq!(Caller::get(), caller);
+    }
+}

@@ -1,0 +1,45 @@
+//! What /proc says of this process.
+
+use std::fs;
+
+/// Bits in the capability sets: capabilities(7), and linux/capability.h.
+pub(super) const CAP_SYS_CHROOT: u64 = 1 << 18;
+pub(super) const CAP_SYS_ADMIN: u64 = 1 << 21;
+pub(super) const CAP_SYS_RESOURCE: u64 = 1 << 24;
+pub(super) const CAP_SETFCAP: u64 = 1 << 31;
+
+/// What /proc/PID/status says of this process: proc_pid_status(5).
+pub(super) struct Status(String);
+
+impl Status {
+    pub(super) fn read() -> Status {
+        Status(read("/proc/self/status"))
+    }
+
+    pub(super) fn field(&self, name: &str) -> &str {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap_or_default().trim()
+    }
+
+    /// A set of capabilities.
+    pub(super) fn set(&self, name: &str) -> u64 {
+        u64::from_str_radix(self.field(name), 16).unwrap_or(0)
+    }
+}
+
+/// Whether this process is in the first user namespace, which maps all ids on themselves.
+pub(crate) fn in_first_user_namespace() -> bool {
+    // Without the file the kernel has no user namespaces. One that nobody has mapped yet has an empty file.
+    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// What a user namespace shows for an id that it does not map: user_namespaces(7).
+pub(crate) fn overflow_id() -> u32 {
+    read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65534)
+}
+
+/// Returns what is in a file, or nothing where it can't be read.
+pub(super) fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
