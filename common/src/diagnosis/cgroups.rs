@@ -116,9 +116,13 @@ pub(super) const ROWS: &[Row] = &[
                 "The kernel has no controller pids, or it is switched off (cgroup_disable=pids)"
                     .into()
             }
+            Some(true) if facts.caller.user_namespace => {
+                "They are of version 1, and nobody may mount them in a user namespace".into()
+            }
             Some(_) => "They can be".into(),
         },
         remedies: |_, facts| match facts.pids_is_v1 {
+            Some(true) if facts.caller.user_namespace => Vec::new(),
             Some(false) if facts.cgroups != Cgroups::V2 => {
                 let mount = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
                 vec![remedy(with_root(facts, mount), NOTHING)]
