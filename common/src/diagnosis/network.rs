@@ -44,6 +44,8 @@ pub(super) const ROWS: &[Row] = &[
             let own = facts.unshare.then(|| remedy(command, gives_up));
             let engine = match facts.caller.engine {
                 Some(Engine::Nspawn) | None => None,
+                // The network may be that of the engine's host, where no option gives a capability.
+                Some(_) if facts.caller.user_namespace && facts.unshare => None,
                 Some(_) => Some(unconfined(facts, " --cap-add NET_ADMIN")),
             };
             own.into_iter().chain(engine).collect()
