@@ -31,7 +31,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result};
 use common::check::{check, init_logging};
-use common::reexec::Entrypoint;
+use common::reexec::{self, Entrypoint};
 use conformance::{has, in_process, needs, reset_signals, skipped};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use mdbook_stages::calls::is_traced;
@@ -50,7 +50,9 @@ fn main() -> ExitCode {
         ("session", session::main),
         ("cargo", cargo::main),
     ];
-    let name = env::args_os().next().unwrap_or_default();
+    // The mark of a second life is taken, or what is started from here would have it.
+    let name = reexec::entry_point().map(Into::into);
+    let name = name.or_else(|| env::args_os().next()).unwrap_or_default();
     let name = Path::new(&name).file_name().unwrap_or(OsStr::new(""));
     let entry_point = entry_points.iter().find(|(known, _)| *known == name);
     check(entry_point.map_or(run_all as Entrypoint<()>, |(_, start)| *start)(&()))
