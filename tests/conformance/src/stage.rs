@@ -147,11 +147,11 @@ impl Container {
     }
 
     /// The container's processes, eldest first: from stage 02 on `ns_init`, then the shell. Not the launcher's guard,
-    /// which is outside.
+    /// which is outside, and came later.
     pub fn descendants(&self) -> Vec<Pid> {
-        let mut descendants = probe::descendants(self.launcher());
-        descendants.retain(|process| probe::read(*process, "comm").trim() != "guard");
-        descendants
+        let first = probe::children(self.launcher()).into_iter().next();
+        let below = first.map(probe::descendants).unwrap_or_default();
+        first.into_iter().chain(below).collect()
     }
 
     /// The youngest of them: what the script is doing at the moment.

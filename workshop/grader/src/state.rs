@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::unistd::{Pid, getpid};
 use testbed::probe;
 use testbed::snapshot::{Part, Snapshot};
@@ -45,7 +46,10 @@ impl State {
     /// - `cgroup`: the one that the test has been given.
     pub(crate) fn take(cgroup: Option<&Path>) -> State {
         let mut lines = BTreeSet::new();
-        add_files(Path::new(FILES), &mut lines);
+        // What is mounted over it is told as a mount, and may be as large as the machine.
+        if statfs(FILES).is_ok_and(|files| files.filesystem_type() == TMPFS_MAGIC) {
+            add_files(Path::new(FILES), &mut lines);
+        }
         if let Ok(forwarding) = fs::read_to_string("/proc/sys/net/ipv4/ip_forward") {
             lines.insert(format!("setting: net.ipv4.ip_forward = {}", forwarding.trim()));
         }

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             // They read the clone, which may be where only root can look.
             rows::every_place_of_the_table_is_in_the_book,
             stages::two_stages_are_compared_by_their_code,
+            stages::a_difference_of_calls_is_without_what_the_first_run_of_all_makes,
         ],
         &[As::Root, As::Rootless, As::User] => [
             stages::each_stage_is_seen_from_its_own_lines,
@@ -40,7 +41,6 @@ fn main() -> ExitCode {
             stages::what_lens_itself_has_made_is_not_new,
             stages::unshare_is_seen,
             stages::two_stages_are_compared_by_their_calls,
-            stages::a_difference_of_calls_is_without_what_the_first_run_of_all_makes,
             runs::the_status_is_the_programs,
             runs::what_the_program_writes_and_reads_is_its_own,
             runs::signals_to_lens_reach_the_launcher_which_cleans_up,
