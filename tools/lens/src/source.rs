@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use addr2line::demangle_auto;
 use framehop::{
     CacheNative, ExplicitModuleSectionInfo, FrameAddress, Module, UnwindRegsNative, Unwinder,
     UnwinderNative,
@@ -217,18 +218,22 @@ impl Space {
     /// are inlined.
     fn own_lines(&self, address: FrameAddress) -> Vec<Line> {
         let address = address.address_for_lookup();
-        let mapped = self.at(address).filter(|mapped| mapped.program);
-        let frames = mapped.and_then(|mapped| {
-            mapped.image.loader.as_ref()?.find_frames(address - mapped.bias).ok()
-        });
         let mut lines = Vec::new();
-        let Some(mut frames) = frames else { return lines };
+        let Some(mapped) = self.at(address).filter(|mapped| mapped.program) else { return lines };
+        let Some(loader) = &mapped.image.loader else { return lines };
+        let address = address - mapped.bias;
+        let Ok(mut frames) = loader.find_frames(address) else { return lines };
         while let Ok(Some(frame)) = frames.next() {
             let location = frame.location.and_then(|at| Some((at.file?, at.line?)));
-            let (Some((file, line)), Some(function)) = (location, frame.function) else { continue };
+            let Some((file, line)) = location else { continue };
             let Some(file) = own_file(file) else { continue };
-            let function = function.demangle().map(|name| short(&name)).unwrap_or_default();
-            lines.push(Line { function, file, line });
+            let function = match &frame.function {
+                Some(function) => function.demangle().ok(),
+                // Where the debug information is of lines alone, the symbols have the names of what is not inlined.
+                None => loader.find_symbol(address).map(|name| demangle_auto(name.into(), None)),
+            };
+            let Some(function) = function else { continue };
+            lines.push(Line { function: short(&function), file, line });
         }
         lines
     }
