@@ -59,8 +59,10 @@ fn refuses_and_advises(stage: &Stage, words: &[&str]) {
     let command = &advised(&line)[0];
     let (make, run) = command.split_once(" && ").unwrap();
     assert_eq!(make, "cargo doctor root ~/busybox");
-    let alias = if stage.who == As::Rootless { "rootless" } else { "run" };
-    assert_eq!(run, format!("cargo {alias} -p user -- --rootfs ~/busybox"));
+    // On an ordinary user's throw-away host process 1 is that user's, and root looks like a container's.
+    let aliases: &[_] = if stage.who == As::Rootless { &["rootless", "run"] } else { &["run"] };
+    let is_it = |alias: &&str| run == format!("cargo {alias} -p user -- --rootfs ~/busybox");
+    assert!(aliases.iter().any(is_it), "{run}");
     for _ in 0..2 {
         // What the doctor does.
         rootfs::make(Path::new("/mnt/busybox")).unwrap();
