@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::panic;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -26,6 +27,9 @@ pub const NEEDS: &str = "This exercise needs";
 
 /// The words that a test fails with where the machine has the older cgroups.
 pub const NEEDS_CGROUP_V2: &str = "This exercise needs cgroup v2";
+
+/// What a test ends with that this machine can't run, where it is left out.
+pub(crate) struct LeftOut;
 
 /// A throw-away host, on which a test runs.
 pub struct Host {
@@ -297,11 +301,15 @@ impl Host {
         }
     }
 
-    /// Fails where [`Host::cgroup`] is one of version 1.
+    /// Fails where [`Host::cgroup`] is one of version 1. With the environment variable `LEAVE_OUT` that counts as passed: a
+    /// check of all exercises, on whatever machine it is, asks for that.
     #[track_caller]
     pub fn need_cgroup_v2(&self) {
         // The core of version 2 has this file, and version 1 has none of its name.
         if !self.cgroup().join("cgroup.events").exists() {
+            if env::var_os("LEAVE_OUT").is_some() {
+                panic::resume_unwind(Box::new(LeftOut));
+            }
             self.fail(&format!(
                 "{NEEDS_CGROUP_V2}, and here is v1: start the machine with systemd.unified_cgroup_hierarchy=1 on \
                  the kernel's command line. Or leave it for now: `l` in Rustlings goes to another one."
