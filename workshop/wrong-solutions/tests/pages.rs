@@ -20,6 +20,16 @@ fn the_plan_has_all_exercises_in_their_order() -> Result<()> {
 }
 
 #[test]
+fn the_number_of_exercises_is_what_is_said_of_it() -> Result<()> {
+    let number = fs::read_to_string("../info.toml")?.matches("[[exercises]]").count();
+    for file in ["README.md", "CHANGELOG.md"] {
+        let text = fs::read_to_string(format!("../../{file}"))?;
+        assert!(text.contains(&format!("{number} exercises")), "{file}: {number}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_plan_of_the_tool_is_that_of_the_page() -> Result<()> {
     let page = fs::read_to_string(format!("{PAGES}/plan.md"))?;
     for plan in ["half-day", "full-day"] {
