@@ -9,6 +9,7 @@ use conformance::snapshot::Snapshot;
 use conformance::{As, Stage, cgroup, follow, need, tests, with_sudo};
 use help::{Report, before_and_after, sh};
 
+#[allow(dead_code)]
 mod help;
 
 fn main() -> ExitCode {

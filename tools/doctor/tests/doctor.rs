@@ -7,13 +7,15 @@ use std::process::{Command, ExitCode};
 use common::rootfs;
 use conformance::{As, Output, Stage, advised, follow, need, probe, skip, tests};
 use conformance::{snapshot::Snapshot, terminal::Terminal};
-use help::{Report, before_and_after, sh};
+use help::{ALL_BUT_CGROUPS, Report, before_and_after, sh};
 use nix::errno::Errno;
 use nix::libc;
+use places::hide;
 use seccomp::{filter, filtered, without_user_namespaces};
 use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 mod help;
+mod places;
 mod seccomp;
 
 fn main() -> ExitCode {
@@ -29,9 +31,9 @@ fn main() -> ExitCode {
             a_kind_of_namespace_that_the_kernel_lacks_is_told,
             a_seccomp_filter_against_user_namespaces_is_told,
             a_missing_close_range_is_told_with_the_minimum,
-            a_default_root_directory_that_others_can_write_to_can_be_closed,
-            a_default_root_directory_that_is_not_whole_can_be_made_anew,
-            a_root_directory_is_made_where_there_is_none_and_nowhere_else,
+            places::a_default_root_directory_that_others_can_write_to_can_be_closed,
+            places::a_default_root_directory_that_is_not_whole_can_be_made_anew,
+            places::a_root_directory_is_made_where_there_is_none_and_nowhere_else,
             a_profile_for_apparmor_names_the_programs_of_this_folder,
             a_snapshot_that_cannot_be_read_is_refused,
             a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised,
@@ -39,8 +41,8 @@ fn main() -> ExitCode {
             a_report_that_cannot_be_written_is_an_error_and_one_that_is_cut_short_is_none,
         ],
         &[As::Root, As::Rootless] => [
-            without_busybox_the_hosts_own_programs_are_told,
-            without_any_programs_a_package_is_told,
+            places::without_busybox_the_hosts_own_programs_are_told,
+            places::without_any_programs_a_package_is_told,
             proc_can_be_mounted,
         ],
         &[As::Root] => [
@@ -48,14 +50,14 @@ fn main() -> ExitCode {
             root_without_cap_sys_admin_is_told,
             root_without_cap_net_admin_gets_a_network_of_its_own,
             a_seccomp_filter_against_mounts_is_told,
-            a_tmp_mounted_noexec_is_told_with_a_place_that_works,
-            a_tmp_without_a_place_for_a_root_directory_is_told,
-            a_default_root_directory_of_somebody_else_is_left_alone,
-            two_default_root_directories_of_somebody_else_are_told,
+            places::a_tmp_mounted_noexec_is_told_with_a_place_that_works,
+            places::a_tmp_without_a_place_for_a_root_directory_is_told,
+            places::a_default_root_directory_of_somebody_else_is_left_alone,
+            places::two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
             a_device_that_is_missing_is_told_and_can_be_made,
             root_without_cap_setfcap_is_told_for_each_stage,
-            what_is_behind_a_missing_root_directory_is_told_as_well,
+            places::what_is_behind_a_missing_root_directory_is_told_as_well,
             a_host_that_drops_what_it_forwards_can_accept_it,
         ],
         &[As::User] => [a_limit_of_processes_is_told, what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
@@ -65,17 +67,6 @@ fn main() -> ExitCode {
     }
     conformance::program(env!("CARGO_BIN_EXE_doctor"), false, &[], tests)
 }
-
-/// The stages that an ordinary test host can run, without a cgroup.
-const ALL_BUT_CGROUPS: [(&str, &str); 7] = [
-    ("01-uts", "ready"),
-    ("02-uts-hostname", "ready"),
-    ("03-pid", "ready"),
-    ("04-mount", "ready"),
-    ("05-user", "ready"),
-    ("06-network", "ready"),
-    ("07-ipc", "ready"),
-];
 
 /// Those of them that make a user namespace.
 const WITH_USER_NAMESPACES: [&str; 3] = ["05-user", "06-network", "07-ipc"];
@@ -278,105 +269,6 @@ fn root_without_cap_net_admin_gets_a_network_of_its_own(stage: &Stage) {
     report.assert_states(&ALL_BUT_CGROUPS);
 }
 
-fn a_default_root_directory_that_others_can_write_to_can_be_closed(stage: &Stage) {
-    let provoke = "\"$0\" root /tmp/busybox; chmod o+w /tmp/busybox";
-    let (before, after) = before_and_after(stage, &["env"], provoke);
-    before.assert_states(&ALL_BUT_CGROUPS[..2]);
-    let title = "Others can write to the root directory";
-    before.assert_cause("05-user", title, &["chmod go-w /tmp/busybox"]);
-    after.assert_states(&ALL_BUT_CGROUPS);
-}
-
-fn a_default_root_directory_that_is_not_whole_can_be_made_anew(stage: &Stage) {
-    let provoke = "\"$0\" root /tmp/busybox; rm /tmp/busybox/bin/sh";
-    let (before, after) = before_and_after(stage, &["env"], provoke);
-    before.assert_cause("03-pid", "The root directory is not whole", &["rm -r /tmp/busybox"]);
-    after.assert_states(&ALL_BUT_CGROUPS);
-    assert!(after.text.contains("Root directory: /tmp/busybox, which the first start makes"));
-}
-
-fn a_root_directory_is_made_where_there_is_none_and_nowhere_else(stage: &Stage) {
-    stage.run(["root", "/tmp/mine"]).ok();
-    assert!(Path::new("/tmp/mine/bin/sh").exists());
-    // So that advice can be followed twice.
-    stage.run(["root", "/tmp/mine"]).ok();
-    fs::create_dir("/tmp/yours").unwrap();
-    let line = stage.run(["root", "/tmp/yours"]).refused(&["/tmp/yours", "there already"]);
-    assert!(!line.contains("rm "), "it may be anything: {line}");
-    stage.run(["root", "/no/such/mine"]).refused(&["/no/such", "No such file"]);
-}
-
-fn a_tmp_mounted_noexec_is_told_with_a_place_that_works(stage: &Stage) {
-    sh(stage, "mount -o remount,noexec /tmp; mount --bind /tmp/under-test /tmp/under-test");
-    Output::of(Command::new("mount").args(["-o", "remount,bind,exec", "/tmp/under-test"])).ok();
-    // A home that ends with this test.
-    sh(stage, "mount -t tmpfs -o mode=755 home /mnt");
-    let report = Report::of(stage.command().env("HOME", "/mnt"));
-    report.assert_states(&ALL_BUT_CGROUPS[..2]);
-    let title = "The root directory is mounted noexec";
-    report.assert_cause("03-pid", title, &["cargo doctor root ~/busybox", "--rootfs ~/busybox"]);
-    let command = &report.commands()[0];
-    let (make, _) = command.split_once(" && cargo run -p pid").unwrap();
-    let make = make.replace("cargo doctor", "\"$0\"");
-    sh(stage, &format!("HOME=/mnt; {make}"));
-    assert_eq!(sh(stage, "chroot /mnt/busybox /bin/sh -c 'echo works'"), "works\n");
-}
-
-fn a_tmp_without_a_place_for_a_root_directory_is_told(stage: &Stage) {
-    sh(stage, "mount -t tmpfs -o mode=755 home /mnt; mkdir /mnt/p; cp /tmp/under-test/* /mnt/p");
-    for (options, words) in [
-        ("ro", "Read-only file system"),
-        ("size=64k", "64 KiB are free"),
-        ("nr_inodes=20", "inodes"),
-    ] {
-        sh(stage, &format!("mount -t tmpfs -o mode=1777,{options} tmp /tmp"));
-        let doctor = Path::new("/mnt/p").join(stage.program.file_name().unwrap());
-        let report = Report::of(Command::new(doctor).env("HOME", "/mnt"));
-        report.assert_states(&ALL_BUT_CGROUPS[..2]);
-        let advice = ["cargo doctor root ~/busybox", "--rootfs ~/busybox"];
-        let title = "No place for a root directory";
-        report.assert_cause("03-pid", title, &[&advice[..], &[words]].concat());
-        sh(stage, "umount /tmp");
-    }
-}
-
-/// An ordinary user who is not the caller.
-const SOMEBODY: u32 = 4711;
-
-fn make_theirs(path: &str) {
-    fs::create_dir(path).unwrap();
-    std::os::unix::fs::chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
-}
-
-fn a_default_root_directory_of_somebody_else_is_left_alone(stage: &Stage) {
-    make_theirs(rootfs::DEFAULT);
-    let report = Report::now(stage);
-    report.assert_states(&ALL_BUT_CGROUPS);
-    assert!(!Path::new("/tmp/busybox-0").exists());
-    assert!(report.text.contains("Root directory: /tmp/busybox-0"), "{}", report.text);
-}
-
-fn two_default_root_directories_of_somebody_else_are_told(stage: &Stage) {
-    make_theirs(rootfs::DEFAULT);
-    make_theirs("/tmp/busybox-0");
-    let report = Report::now(stage);
-    let title = "The root directory is another user's";
-    report.assert_cause("03-pid", title, &["/tmp/busybox-0", "cargo doctor root ", " --rootfs "]);
-}
-
-/// Where a host may have a program.
-const DIRECTORIES: [&str; 6] =
-    ["/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-
-/// Hides a program of the host behind a file that nobody can execute.
-fn hide(program: &str) {
-    for file in DIRECTORIES.map(|directory| Path::new(directory).join(program)) {
-        if file.exists() {
-            Output::of(Command::new("mount").arg("--bind").arg("/dev/null").arg(file)).ok();
-        }
-    }
-}
-
 fn a_limit_of_processes_is_told(stage: &Stage) {
     let mut limited = Command::new(need("prlimit"));
     let report = Report::of(limited.arg("--nproc=1:1").arg(&stage.program));
@@ -384,30 +276,6 @@ fn a_limit_of_processes_is_told(stage: &Stage) {
         report.assert_cause(folder, "The limit of processes is reached", &["ulimit -u"]);
     }
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
-}
-
-fn without_busybox_the_hosts_own_programs_are_told(stage: &Stage) {
-    hide("busybox");
-    let report = Report::now(stage);
-    report.assert_states(&ALL_BUT_CGROUPS[..5]);
-    assert!(report.text.contains("your own programs (there is no busybox)"), "{}", report.text);
-}
-
-fn without_any_programs_a_package_is_told(stage: &Stage) {
-    hide("busybox");
-    hide("sh");
-    let report = Report::now(stage);
-    report.assert_states(&ALL_BUT_CGROUPS[..2]);
-    report.assert_cause(
-        "03-pid",
-        "No programs for a root directory",
-        &["no program sh", "busybox"],
-    );
-    // What the package brings.
-    for file in DIRECTORIES.map(|directory| Path::new(directory).join("sh")) {
-        let _ = nix::mount::umount(&file);
-    }
-    Report::now(stage).assert_states(&ALL_BUT_CGROUPS[..5]);
 }
 
 fn proc_can_be_mounted(stage: &Stage) {
@@ -475,16 +343,6 @@ fn root_without_cap_setfcap_is_told_for_each_stage(stage: &Stage) {
     }
     // What the option adds.
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
-}
-
-fn what_is_behind_a_missing_root_directory_is_told_as_well(stage: &Stage) {
-    sh(stage, "mount -t tmpfs -o mode=755 home /mnt; cp /tmp/under-test/* /mnt");
-    sh(stage, "mount -t tmpfs -o ro tmp /tmp; mount --bind /dev/null /proc/interrupts");
-    let doctor = Path::new("/mnt").join(stage.program.file_name().unwrap());
-    let report = Report::of(&mut Command::new(doctor));
-    report.assert_cause("03-pid", "No place for a root directory", &["--rootfs"]);
-    report.assert_cause("05-user", "Parts of /proc are covered", &["unconfined"]);
-    assert!(report.row("05-user").1.starts_with("No place for a root directory (1), "));
 }
 
 /// Whether this process has CAP_SYS_RESOURCE in the first user namespace.
