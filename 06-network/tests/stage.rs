@@ -12,9 +12,13 @@ use conformance::snapshot::Snapshot;
 use conformance::{
     As, Container, Output, Stage, Traits, eventually, need, probe, queues, reach, tests,
 };
+use help::{WAIT, ip, reach};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getegid, geteuid, getpid};
+
+mod forwarding;
+mod help;
 
 const TRAITS: Traits = Traits {
     namespaces: &["mnt", "net", "pid", "user", "uts"],
@@ -63,31 +67,17 @@ fn main() -> ExitCode {
             a_wait_for_a_turn_says_for_whom_and_can_be_ended,
             a_helper_that_fails_is_named_with_its_status,
             a_helper_that_does_not_exist_is_named,
-            masquerading_lets_a_container_reach_the_internet,
-            a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other,
+            forwarding::masquerading_lets_a_container_reach_the_internet,
+            forwarding::a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other,
         ],
     ];
     conformance::stage(TRAITS, env!("CARGO_BIN_EXE_06-network"), tests)
-}
-
-const WAIT: &str = "echo ready; exec sleep 1000";
-
-/// Runs ip(8) on the host, as in `ip("link show brg0")`.
-#[track_caller]
-fn ip(arguments: &str) -> String {
-    need("ip");
-    Output::of(Command::new("ip").args(arguments.split(' '))).ok()
 }
 
 /// Whether the host has a network device of this name.
 fn has_device(name: &str) -> bool {
     let devices = probe::read(getpid(), "net/dev");
     devices.lines().any(|line| line.trim().starts_with(&format!("{name}:")))
-}
-
-/// A command for the container that succeeds when `address` answers.
-fn reach(address: &str) -> String {
-    reach::command(address, 5)
 }
 
 fn the_address_is_there_at_the_first_instruction(stage: &Stage) {
@@ -460,71 +450,9 @@ fn a_helper_that_does_not_exist_is_named(stage: &Stage) {
     assert_eq!(probe::processes(), processes);
 }
 
-/// Starts a process in a network namespace of its own, which plays the Internet.
-fn internet() -> Container {
-    Container::start(Command::new("unshare").args(["--net", "sh", "-c", WAIT]))
-}
-
-fn masquerading_lets_a_container_reach_the_internet(stage: &Stage) {
-    need("nft");
-    need("ip");
-    reach::install(stage);
-    let internet = internet();
-    let pid: Pid = internet.launcher();
-    // The host has an uplink, 198.51.100.1, and out there is 198.51.100.2, which knows no way back to
-    // 10.10.10.0/24.
-    ip(&format!("link add uplink type veth peer name outside netns {pid}"));
-    ip("addr add 198.51.100.1/24 dev uplink");
-    ip("link set uplink up");
-    let there = |command: &str| {
-        let target = pid.to_string();
-        let nsenter = ["--target", target.as_str(), "--net", "sh", "-c", command];
-        Output::of(Command::new("nsenter").args(nsenter)).ok()
-    };
-    there("ip addr add 198.51.100.2/24 dev outside; ip link set outside up");
-    let reach_soon = reach::command("198.51.100.2", 1);
-    assert_ne!(stage.sh(&reach_soon).code, 0, "nobody forwards its packets");
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
-    assert_ne!(stage.sh(&reach_soon).code, 0, "no answer finds the way back");
-    let rules = "add table ip nat; \
-                 add chain ip nat postrouting { type nat hook postrouting priority srcnat; }; \
-                 add rule ip nat postrouting ip saddr 10.10.10.0/24 oifname != brg0 masquerade";
-    Output::of(Command::new("nft").arg(rules)).ok();
-    stage.sh(&reach("198.51.100.2")).ok();
-}
-
 fn queues_are_still_those_of_the_host(stage: &Stage) {
     queues::make_outside(6);
     assert_eq!(queues::seen_inside(stage, 6), queues::BOTH);
     queues::make_inside(stage, 66);
     assert_eq!(queues::seen_outside(66), queues::BOTH);
-}
-
-fn a_host_that_drops_what_it_forwards_is_told_what_lets_containers_reach_each_other(stage: &Stage) {
-    need("iptables");
-    need("nft");
-    if fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1").is_err() {
-        conformance::skip("needs the kernel module br_netfilter");
-    }
-    reach::install(stage);
-    let first = stage.start(WAIT);
-    let reach_first = reach::command("10.10.10.2", 1);
-    for drop in [
-        // As Docker leaves it.
-        "iptables -P FORWARD DROP",
-        // As RHEL's service has it.
-        "iptables -P FORWARD ACCEPT; iptables -A FORWARD -j REJECT --reject-with icmp-host-prohibited",
-        // As firewalld does, and as one that knows bridges: without iptables.
-        "nft 'add table inet t; add chain inet t c { type filter hook forward priority 0; policy drop; }'",
-        "nft 'add table bridge t; add chain bridge t c { type filter hook forward priority 0; policy drop; }'",
-    ] {
-        Output::of(Command::new("sh").args(["-c", drop])).ok();
-        let dropped = stage.sh(&reach_first);
-        assert_ne!(dropped.code, 0, "{drop}");
-        conformance::follow(&conformance::advised(&dropped.stderr)[0]);
-        // Without a warning, either.
-        assert_eq!(stage.sh(&reach("10.10.10.2")).ok(), "", "{drop}");
-        Output::of(Command::new("nft").args(["flush", "ruleset"])).ok();
-    }
-    drop(first);
 }
