@@ -35,7 +35,8 @@ impl Lock {
     /// Waits for a turn. After a second a warning says for whom. SIGTERM and SIGHUP end the wait.
     ///
     /// Whoever has a local file open, if only to read, may lock it for themselves: flock(2). (On NFS and SMB it has to be
-    /// open for writing.) So anybody could make root wait as long as they like, were it a file that anybody can open. So root has one of its own, in /run, which goes with the last turn.
+    /// open for writing.) So anybody could make root wait as long as they like, were it a file that anybody can open. So
+    /// root has one of its own, in /run, which goes with the last turn.
     ///
     /// - `name`: what is done in turns, without a slash.
     /// - `of`: what it is done to. Others than root lock this file itself, and so does root where /run can't be

@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::remedies::{KUBERNETES, NOTHING, as_root, remedy, scope, with_root};
+use super::remedies::{KUBERNETES, NOTHING, as_root, remedy, run_of_engine, scope, with_root};
 use super::{Cause, Remedy, Row};
 use crate::host_facts::{Cgroups, Engine, HostFacts};
 
@@ -74,8 +74,10 @@ pub(super) const ROWS: &[Row] = &[
             let run = match facts.caller.engine {
                 Some(Engine::Kubernetes) => Some(KUBERNETES.to_owned()),
                 Some(Engine::Nspawn) => None,
-                Some(Engine::Podman) => Some(format!("podman run {HOSTS_CGROUPS}")),
-                _ => Some(format!("docker run {HOSTS_CGROUPS}")),
+                _ => Some(format!(
+                    "{} {HOSTS_CGROUPS}",
+                    run_of_engine(facts).unwrap_or("docker run")
+                )),
             };
             let gives_up = "the container gets the cgroups of its host";
             remedies.extend(run.map(|run| remedy(run, gives_up)));

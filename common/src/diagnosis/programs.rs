@@ -8,16 +8,6 @@ use super::failure::Failed;
 use super::remedies::{NOTHING, remedy, with_root};
 use super::{Cause, Row};
 
-/// The numbers of devices, major and minor: null(4), full(4), random(4), tty(4).
-const NUMBERS: [(&str, &str); 6] = [
-    ("null", "1 3"),
-    ("zero", "1 5"),
-    ("full", "1 7"),
-    ("random", "1 8"),
-    ("urandom", "1 9"),
-    ("tty", "5 0"),
-];
-
 pub(super) const ROWS: &[Row] = &[
     Row {
         cause: Cause::NoProc,
@@ -39,7 +29,7 @@ pub(super) const ROWS: &[Row] = &[
             is_bind && failure.errno == Errno::ENOENT && facts.missing_device.is_some()
         },
         explanation: |_, facts| {
-            let name = facts.missing_device.unwrap_or_default();
+            let (name, _) = facts.missing_device.unwrap_or_default();
             format!(
                 "From stage 04 on a container gets the host's /dev/{name}, and there is none here"
             )
@@ -47,8 +37,7 @@ pub(super) const ROWS: &[Row] = &[
         remedies: |_, facts| {
             // A user namespace other than the first has no devices of its own: mknod(2), EPERM.
             let device = facts.missing_device.filter(|_| !facts.caller.user_namespace);
-            let number = device.and_then(|name| Some(NUMBERS.iter().find(|row| row.0 == name)?.1));
-            let command = number.zip(device).map(|(number, name)| {
+            let command = device.map(|(name, number)| {
                 with_root(facts, &format!("mknod -m 666 /dev/{name} c {number}"))
             });
             command.map(|command| remedy(command, NOTHING)).into_iter().collect()

@@ -59,7 +59,7 @@ pub(super) fn rootless(facts: &HostFacts) -> Vec<Remedy> {
     can.then(|| remedy(command, NOTHING)).into_iter().collect()
 }
 
-/// A command that takes root, as this caller has to type it.
+/// A command that needs root, as this caller has to type it.
 pub(super) fn with_root(facts: &HostFacts, command: &str) -> String {
     if facts.caller.root {
         return command.into();
@@ -132,7 +132,7 @@ pub(super) fn raised(facts: &HostFacts, resource: Resource) -> Vec<Remedy> {
 }
 
 /// The command of an engine that takes Docker's options.
-fn run_of_engine(facts: &HostFacts) -> Option<&'static str> {
+pub(super) fn run_of_engine(facts: &HostFacts) -> Option<&'static str> {
     match facts.caller.engine? {
         Engine::Docker => Some("docker run"),
         Engine::Podman => Some("podman run"),

@@ -54,8 +54,8 @@ pub struct HostFacts {
     pub sysctl: bool,
     /// Whether unshare(1) is there.
     pub unshare: bool,
-    /// The first device that is missing in /dev of those that a container gets.
-    pub missing_device: Option<&'static str>,
+    /// The first of [`DEVICES`] that is missing in /dev.
+    pub missing_device: Option<(&'static str, &'static str)>,
     /// The version of the Windows Subsystem for Linux, if this is one.
     pub wsl: Option<u8>,
     /// Sysctls that restrict user namespaces; None where the kernel has no such.
@@ -142,7 +142,9 @@ impl HostFacts {
             systemd: has_systemd(caller.root),
             sysctl: has("sysctl"),
             unshare: has("unshare"),
-            missing_device: DEVICES.into_iter().find(|name| !Path::new("/dev").join(name).exists()),
+            missing_device: DEVICES
+                .into_iter()
+                .find(|(name, _)| !Path::new("/dev").join(name).exists()),
             wsl: wsl(&read("/proc/sys/kernel/osrelease")),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
@@ -191,8 +193,16 @@ impl RootMount {
     }
 }
 
-/// The devices that a container gets of its host's, from stage 04 on.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// The devices that a container gets of its host's, from stage 04 on, and their numbers, major and minor: null(4),
+/// full(4), random(4), tty(4).
+pub const DEVICES: [(&str, &str); 6] = [
+    ("null", "1 3"),
+    ("zero", "1 5"),
+    ("full", "1 7"),
+    ("random", "1 8"),
+    ("urandom", "1 9"),
+    ("tty", "5 0"),
+];
 
 /// Whether systemd takes commands of this user: sd_booted(3), and the socket of systemd-run(1).
 fn has_systemd(root: bool) -> bool {

@@ -1,6 +1,7 @@
 //! What /proc says of this process.
 
 use std::fs;
+use std::sync::OnceLock;
 
 /// Bits in the capability sets: capabilities(7), and linux/capability.h.
 pub(super) const CAP_SYS_CHROOT: u64 = 1 << 18;
@@ -34,9 +35,11 @@ pub(crate) fn in_first_user_namespace() -> bool {
     map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// What a user namespace shows for an id that it does not map: user_namespaces(7).
+/// What a user namespace shows for an id that it does not map: user_namespaces(7). It is asked for once: each directory
+/// above a root directory is compared with it.
 pub(crate) fn overflow_id() -> u32 {
-    read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65534)
+    static ID: OnceLock<u32> = OnceLock::new();
+    *ID.get_or_init(|| read("/proc/sys/kernel/overflowuid").trim().parse().unwrap_or(65534))
 }
 
 /// Returns what is in a file, or nothing where it can't be read.

@@ -1,7 +1,8 @@
 //! An attempt: the system calls of a stage, in throw-away processes and namespaces.
 //!
-//! It is the stage, in its order, with an empty root directory and a process that ends at once in the place of the shell. What the stage does to its host is done elsewhere: the bridge of 06 is made in a network namespace more, and the
-//! mount of 03 is nowhere.
+//! It is the stage, in its order, with an empty root directory and a process that ends at once in the place of the shell.
+//! What the stage does to its host is done elsewhere: the bridge of 06 is made in a network namespace more, and the mount
+//! of 03 is nowhere.
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
 use common::diagnosis::{self, diagnose};
-use common::host_facts::HostFacts;
+use common::host_facts::{DEVICES, HostFacts};
 use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
 use common::reexec::{self, IdMap, Step};
 use common::rootfs;
@@ -307,7 +308,7 @@ fn mount_dev(stage: u8) -> Result<()> {
     let options = [("mode", "0755"), ("size", "64k")];
     let dev = mount_tmpfs("dev", &options, &MountPoint::open("dev")?);
     let dev = dev.context("mount a tmpfs on /dev")?;
-    for name in ["null", "zero", "full", "random", "urandom", "tty"] {
+    for (name, _) in DEVICES {
         let (host, device) = (Path::new("/dev").join(name), make_file(&dev, name)?);
         mount(Some(&host), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
