@@ -87,6 +87,14 @@ struct Suite {
     steps: Vec<(&'static str, &'static str)>,
 }
 
+impl Suite {
+    /// Returns tests that need no cgroup and no other program.
+    fn of(program: Option<&str>, traits: Traits, tests: Vec<Test>) -> Suite {
+        let program = program.map(PathBuf::from);
+        Suite { program, traits, cgroup: false, beside: &[], tests, steps: Vec::new() }
+    }
+}
+
 /// Runs the tests of a stage: those that every stage with its traits has to pass, and its own. The only thing in the
 /// `main` of a test program that has `harness = false`.
 ///
@@ -99,14 +107,7 @@ pub fn stage(traits: Traits, program: &str, own: Vec<Test>) -> ExitCode {
     };
     tests.extend(own);
     let cgroup = traits.has("cgroup");
-    run(Suite {
-        program: Some(program.into()),
-        traits,
-        cgroup,
-        beside: &[],
-        tests,
-        steps: Vec::new(),
-    })
+    run(Suite { cgroup, ..Suite::of(Some(program), traits, tests) })
 }
 
 /// Runs the tests of a program that is no stage, likewise.
@@ -120,33 +121,19 @@ pub fn program(
     beside: &'static [Beside],
     tests: Vec<Test>,
 ) -> ExitCode {
-    run(Suite {
-        program: Some(program.into()),
-        traits: NO_STAGE,
-        cgroup,
-        beside,
-        tests,
-        steps: Vec::new(),
-    })
+    run(Suite { cgroup, beside, ..Suite::of(Some(program), NO_STAGE, tests) })
 }
 
 /// Runs the tests of a library, likewise.
 pub fn library(tests: Vec<Test>) -> ExitCode {
-    run(Suite {
-        program: None,
-        traits: NO_STAGE,
-        cgroup: false,
-        beside: &[],
-        tests,
-        steps: Vec::new(),
-    })
+    run(Suite::of(None, NO_STAGE, tests))
 }
 
 /// Runs the tests of a stage that somebody is writing, one after the other, up to the first that fails.
 pub(crate) fn try_steps(traits: Traits, program: &str, steps: Vec<Step>) -> ExitCode {
     let (tests, steps) = steps.into_iter().map(|step| (step.test, (step.todo, step.read))).unzip();
     let cgroup = traits.has("cgroup");
-    run(Suite { program: Some(program.into()), traits, cgroup, beside: &[], tests, steps })
+    run(Suite { cgroup, steps, ..Suite::of(Some(program), traits, tests) })
 }
 
 const NO_STAGE: Traits = Traits { namespaces: &[], sets_hostname: false, root_directory: false };

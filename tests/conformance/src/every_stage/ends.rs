@@ -9,6 +9,7 @@ use nix::unistd::{Pid, getpid};
 
 use super::{WAIT, assert_no_process_but};
 use crate::snapshot::Snapshot;
+use crate::stage::install_this;
 use crate::{
     As, Container, Output, Stage, Test, Traits, eventually, fastest, gets, need, probe, restart,
     tests,
@@ -233,7 +234,7 @@ fn process_1_can_be_asked_to_end_from_inside(stage: &Stage) {
 }
 
 fn a_restart_from_inside_ends_the_container_alone(stage: &Stage) {
-    restart::install(stage);
+    install_this(stage, restart::PROGRAM);
     let host = Snapshot::take();
     let output = stage.sh(&format!("{}; exec sleep 1000", restart::PROGRAM));
     // reboot(2): its parent sees it ended by SIGHUP.

@@ -14,33 +14,19 @@ use crate::{Container, Output, Stage, Test, Traits, escape, gets, need, queues, 
 
 /// Returns what is known of a stage.
 pub(super) fn of(stage: &str) -> Option<(Traits, Vec<Step>)> {
-    let root = |namespaces| Traits { namespaces, sets_hostname: true, root_directory: true };
-    let of_stage = match stage {
-        "02-uts-hostname" => {
-            let traits = Traits { root_directory: false, ..root(&["uts"]) };
-            (traits, uts_hostname(traits))
-        }
-        "03-pid" => (root(&["pid", "uts"]), pid(root(&["pid", "uts"]))),
-        "04-mount" => (root(&["mnt", "pid", "uts"]), mount(root(&["mnt", "pid", "uts"]))),
-        "05-user" => {
-            let traits = root(&["mnt", "pid", "user", "uts"]);
-            (traits, user(traits))
-        }
-        "06-network" => {
-            let traits = root(&["mnt", "net", "pid", "user", "uts"]);
-            (traits, network(traits))
-        }
-        "07-ipc" => {
-            let traits = root(&["ipc", "mnt", "net", "pid", "user", "uts"]);
-            (traits, ipc(traits))
-        }
-        "08-cgroups" => {
-            let traits = root(&["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]);
-            (traits, cgroups(traits))
-        }
+    let (namespaces, steps): (&[_], fn(Traits) -> Vec<Step>) = match stage {
+        "02-uts-hostname" => (&["uts"], uts_hostname),
+        "03-pid" => (&["pid", "uts"], pid),
+        "04-mount" => (&["mnt", "pid", "uts"], mount),
+        "05-user" => (&["mnt", "pid", "user", "uts"], user),
+        "06-network" => (&["mnt", "net", "pid", "user", "uts"], network),
+        "07-ipc" => (&["ipc", "mnt", "net", "pid", "user", "uts"], ipc),
+        "08-cgroups" => (&["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"], cgroups),
         _ => return None,
     };
-    Some(of_stage)
+    let root_directory = stage != "02-uts-hostname";
+    let traits = Traits { namespaces, sets_hostname: true, root_directory };
+    Some((traits, steps(traits)))
 }
 
 fn uts_hostname(traits: Traits) -> Vec<Step> {
