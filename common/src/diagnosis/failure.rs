@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 
 use super::Known;
-use crate::reexec::Step;
+use crate::reexec::{Call, Step};
 
 /// What has failed.
 pub(super) enum Failed<'a> {
@@ -50,6 +50,12 @@ impl Failure<'_> {
     /// Whether new namespaces were refused, with one of these errors.
     pub(super) fn is_clone(&self, errnos: &[Errno]) -> bool {
         matches!(self.failed, Failed::Step(Step::Clone(_))) && errnos.contains(&self.errno)
+    }
+
+    /// Whether a process could not be made, for this reason.
+    pub(super) fn is_process(&self, errno: Errno) -> bool {
+        let forked = matches!(self.failed, Failed::Step(Step::Prepare(Call::Fork)));
+        (forked || self.is_clone(&[errno])) && self.errno == errno
     }
 
     /// Whether these were a user namespace, and others in it.

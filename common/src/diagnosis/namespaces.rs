@@ -282,7 +282,7 @@ pub(super) const ROWS: &[Row] = &[
         id: "process-limit",
         title: "The limit of processes is reached",
         is: |failure, _| {
-            failure.is_clone(&[Errno::EAGAIN]) || failure.is_capability(&[Errno::EAGAIN])
+            failure.is_process(Errno::EAGAIN) || failure.is_capability(&[Errno::EAGAIN])
         },
         explanation: |_, _| {
             "The limit of processes is reached: see `ulimit -u`, and pids.max of this cgroup".into()

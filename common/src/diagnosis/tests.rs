@@ -35,6 +35,14 @@ fn caller(root: bool, engine: Option<Engine>) -> Caller {
 const BOOK: &str = include_str!("../../../book/src/when-it-does-not-work.md");
 
 #[test]
+fn a_process_that_cannot_be_made_is_a_limit_of_processes_whoever_makes_it() {
+    for step in [Step::Clone(CloneFlags::empty()), Step::Prepare(Call::Fork)] {
+        let error = Error::new(Errno::EAGAIN).context(step);
+        assert_advice(error, &user(), &["limit of processes", "ulimit -u"]);
+    }
+}
+
+#[test]
 fn the_book_has_a_heading_for_each_cause_in_the_order_of_the_table() {
     let headings: Vec<_> = BOOK.lines().filter(|line| line.contains("{#")).collect();
     let expected = |row: &Row| format!("## {} {{#{}}}", row.title, row.id);

@@ -38,15 +38,17 @@ impl Created {
     ///
     /// # Errors
     ///
-    /// execve(2), such as ENOENT for a program that does not exist. The child is gone then.
+    /// execve(2), such as ENOENT for a program that does not exist; fork(2), EAGAIN where the limit of processes is
+    /// reached. The child is gone then.
     pub fn start(mut self) -> Result<Running> {
         let in_foreground = self.child.as_mut().is_some_and(Running::enter_terminal);
+        if let Some(child) = &mut self.child {
+            // First: where the limit of processes leaves room for one, it is not to be the container's.
+            child.be_guarded()?;
+        }
         let word = if in_foreground { GO_IN_FOREGROUND } else { GO };
         // Fails when the child has been killed. Then so says its exit status.
         let _ = write(&self.release, &[word]);
-        if let Some(child) = &mut self.child {
-            child.be_guarded();
-        }
         let mut report = Vec::new();
         File::from(self.outcome.try_clone().context("copy a descriptor")?)
             .read_to_end(&mut report)
@@ -110,12 +112,10 @@ impl Running {
         session.enter()
     }
 
-    fn be_guarded(&mut self) {
+    fn be_guarded(&mut self) -> Result<()> {
         let guard = self.session.as_ref().map(|session| Guard::start(self.pid, session));
-        self.guard = guard.transpose().unwrap_or_else(|error| {
-            log::debug!("no guard: {error:#}");
-            None
-        });
+        self.guard = guard.transpose()?;
+        Ok(())
     }
 
     /// Waits for the child's end, and returns its exit status, or 128+n when signal n has ended it. Meanwhile what is

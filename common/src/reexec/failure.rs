@@ -35,6 +35,7 @@ impl fmt::Display for Step {
             }
             Step::OwnProc => write!(f, "find this process in /proc"),
             Step::Map(file, text) => write!(f, "write {text:?} to {file}"),
+            Step::Prepare(Call::Fork) => write!(f, "make another process"),
             Step::Prepare(call) => write!(f, "prepare the child: {call:?}"),
             Step::Execve(program) => write!(f, "execute {}", program.display()),
             Step::Cgroup(path) => write!(f, "make a cgroup: {}", path.display()),

@@ -14,6 +14,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe2, read, setsid};
 
+use super::failure::{Call, Step};
 use crate::terminal::{Session, leader};
 
 /// The process that outlives its launcher. Dropped, it is gone.
@@ -34,7 +35,7 @@ impl Guard {
         let container = pidfd_open(child).context("open the container's first process")?;
         let (watched, life) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
         // SAFETY: fork(2) gives the child a copy of all memory. It makes only async-signal-safe calls.
-        match Errno::result(unsafe { libc::fork() }).context("fork")? {
+        match Errno::result(unsafe { libc::fork() }).context(Step::Prepare(Call::Fork))? {
             0 => {
                 let terminal =
                     session.terminal().map_or(-1, |terminal| terminal.as_fd().as_raw_fd());
