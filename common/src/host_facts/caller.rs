@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::{env, fs};
 
-use super::process::{CAP_SYS_ADMIN, Status, in_first_user_namespace, overflow_id, read};
+use nix::sys::prctl;
+
+use super::process::{CAP_SYS_ADMIN, in_first_user_namespace, may_have, overflow_id, read};
 
 /// Who has started the program. In the namespaces of its container nothing tells that any more: root there is anybody
 /// outside, and the environment is cleared.
@@ -45,13 +47,12 @@ impl Caller {
         let first = fs::metadata("/proc/1").map_or(overflow_id(), |first| first.uid());
         let in_container = user_namespace && first != overflow_id();
         let is_root = nix::unistd::geteuid().is_root();
-        let status = Status::read();
         Caller {
             root: is_root && (!user_namespace || first == 0),
             user_namespace,
             foreign_cgroups: in_container && are_cgroups_foreign(),
-            administers: status.set("CapBnd") & CAP_SYS_ADMIN != 0
-                && (is_root || status.field("NoNewPrivs") != "1"),
+            administers: may_have(CAP_SYS_ADMIN)
+                && (is_root || !prctl::get_no_new_privs().unwrap_or(false)),
             engine: Engine::here(),
         }
     }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::sync::OnceLock;
 
+use nix::libc;
+
 /// Bits in the capability sets: capabilities(7), and linux/capability.h.
 pub(super) const CAP_SYS_CHROOT: u64 = 1 << 18;
 pub(super) const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -26,6 +28,12 @@ impl Status {
     pub(super) fn set(&self, name: &str) -> u64 {
         u64::from_str_radix(self.field(name), 16).unwrap_or(0)
     }
+}
+
+/// Whether root here may have this capability, one of the bits above: capabilities(7), "Capability bounding set".
+pub(super) fn may_have(capability: u64) -> bool {
+    // SAFETY: PR_CAPBSET_READ takes a number: prctl(2).
+    unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability.trailing_zeros()) == 1 }
 }
 
 /// Whether this process is in the first user namespace, which maps all ids on themselves.

@@ -21,6 +21,14 @@ use crate::quote::shown;
 /// fstatfs(2), or `/proc/self` can't be read.
 pub(super) fn another_user(place: &Place) -> Result<Option<String>> {
     let said = || shown(&place.path);
+    let system = fstatfs(&place.file).map_err(std::io::Error::from).with_context(said)?;
+    let is_fuse = system.filesystem_type() == FUSE_SUPER_MAGIC;
+    // What mount(8) leaves of the option `user` of fstab(5).
+    let utab = fs::read_to_string("/run/mount/utab").unwrap_or_default();
+    // Most machines have neither, and which mount it is need not be looked for.
+    if !is_fuse && !utab.contains("user=") {
+        return Ok(None);
+    }
     let mountinfo = read("/proc/self/mountinfo")?;
     let id = mount_id(&read(&format!("/proc/self/fdinfo/{}", place.file.as_raw_fd()))?)
         .with_context(said)?;
@@ -28,15 +36,12 @@ pub(super) fn another_user(place: &Place) -> Result<Option<String>> {
     let Some(mount) = mountinfo.lines().find_map(|line| Mount::of(line, &id)) else {
         return Ok(None);
     };
-    let fuse = fstatfs(&place.file).map_err(std::io::Error::from).with_context(said)?;
-    if fuse.filesystem_type() == FUSE_SUPER_MAGIC {
+    if is_fuse {
         return Ok(mount
             .fuse_user()
             .filter(|user| !is_ours(*user))
             .map(|user| format!("id {user}")));
     }
-    // What mount(8) leaves of the option `user` of fstab(5).
-    let utab = fs::read_to_string("/run/mount/utab").unwrap_or_default();
     let user = utab.lines().find_map(|line| user_in(line, mount.point));
     Ok(user
         .filter(|user| *user != "root" && !is_me(user))
