@@ -28,6 +28,7 @@ mod prices;
 mod programs;
 mod report;
 mod starts;
+mod watched;
 mod wiring;
 
 /// What the command line can say.
@@ -67,6 +68,8 @@ enum Part {
     Many,
     /// The default root directory
     Root,
+    /// A stage that lens looks at, or strace
+    Watched,
 }
 
 impl Args {
@@ -162,6 +165,9 @@ fn measure_all(args: &Args) -> Result<ExitCode> {
     }
     if args.wants(Part::Root) {
         many::measure_root(args.rounds(), &mut report)?;
+    }
+    if args.wants(Part::Watched) {
+        watched::measure(&programs, args.rounds(), &mut report)?;
     }
     report.finish(!args.quick && args.only.is_empty())?;
     Ok(ExitCode::SUCCESS)

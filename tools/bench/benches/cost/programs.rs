@@ -36,6 +36,9 @@ const SMALL: [&str; 2] = ["empty", "nothing"];
 pub const ONCE_OR_TWICE: &str = "once-or-twice";
 pub const PEAK: &str = "peak";
 
+/// What looks at others, and its package. How it is linked makes no difference.
+pub const LENS: &str = "lens";
+
 /// Where the programs are, below `target/bench`.
 const PROGRAMS: &str = "programs";
 
@@ -102,10 +105,16 @@ const STATIC: [&str; 4] = ["-C", "target-feature=+crt-static", "-C", "relocation
 
 /// Builds the stages, and this package's programs, and copies them to `to`; statically with a `target`.
 fn build_stages(target: Option<&str>, out: &Path, quick: bool, to: &Path) -> Result<()> {
-    let stages = if target.is_none() { &STAGES[..] } else { &IN_EVERY_BUILD };
+    let (stages, tools) = match target {
+        None => (&STAGES[..], &[ONCE_OR_TWICE, PEAK, LENS][..]),
+        Some(_) => (&IN_EVERY_BUILD[..], &[ONCE_OR_TWICE, PEAK][..]),
+    };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.current_dir(workspace()).args(["build", "--bins", "-p", "bench"]);
     cargo.args(stages.iter().flat_map(|(_, package)| ["-p", package]));
+    if tools.contains(&LENS) {
+        cargo.args(["-p", LENS]);
+    }
     if !quick {
         cargo.arg("--release");
     }
@@ -119,7 +128,7 @@ fn build_stages(target: Option<&str>, out: &Path, quick: bool, to: &Path) -> Res
     built.extend(target);
     built.push(if quick { "debug" } else { "release" });
     let stages = stages.iter().map(|(program, _)| *program);
-    for program in stages.chain([ONCE_OR_TWICE, PEAK]) {
+    for program in stages.chain(tools.iter().copied()) {
         let copied = fs::copy(built.join(program), to.join(program));
         copied.with_context(|| format!("copy {program}"))?;
     }

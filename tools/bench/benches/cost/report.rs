@@ -13,7 +13,7 @@ use svg::node::element::{Circle, Group, Line, Text, Title};
 use crate::{many, starts};
 
 /// All that this writes into `target/bench`, and that is for the book.
-pub const FILES: [&str; 13] = [
+pub const FILES: [&str; 15] = [
     "machine.md",
     "starts.csv",
     "starts.md",
@@ -26,6 +26,8 @@ pub const FILES: [&str; 13] = [
     "many.md",
     "root.csv",
     "root.md",
+    "watched.csv",
+    "watched.md",
     "ratios.md",
 ];
 
