@@ -14,6 +14,25 @@ fn as_root_of_cgroups(facts: &HostFacts) -> Vec<Remedy> {
     if facts.caller.foreign_cgroups { Vec::new() } else { as_root(facts) }
 }
 
+/// Cgroups that can be written to.
+fn writable(facts: &HostFacts) -> Vec<Remedy> {
+    let directory = match facts.cgroups {
+        Cgroups::V2 => "/sys/fs/cgroup",
+        _ => "/sys/fs/cgroup/pids",
+    };
+    let gives_up = "the container can change the cgroups that it sees";
+    let command = format!("mount -o remount,bind,rw {directory}");
+    let remount = remedy(with_root(facts, &command), gives_up);
+    let mut remedies = if facts.caller.administers { vec![remount] } else { Vec::new() };
+    let run = match facts.caller.engine {
+        Some(Engine::Kubernetes) => Some(KUBERNETES.to_owned()),
+        _ => run_of_engine(facts).map(|run| format!("{run} {HOSTS_CGROUPS}")),
+    };
+    let gives_up = "the container gets the cgroups of its host";
+    remedies.extend(run.map(|run| remedy(run, gives_up)));
+    remedies
+}
+
 pub(super) const ROWS: &[Row] = &[
     Row {
         cause: Cause::CgroupOfAnotherRoot,
@@ -59,30 +78,15 @@ pub(super) const ROWS: &[Row] = &[
         id: "cgroup-read-only",
         title: "The cgroups are read-only",
         is: |failure, _| failure.is_cgroup(&[Errno::EROFS]),
-        explanation: |_, _| {
-            "The cgroups are mounted read-only, as in a container; this makes them writable".into()
-        },
-        remedies: |_, facts| {
-            let directory = match facts.cgroups {
-                Cgroups::V2 => "/sys/fs/cgroup",
-                _ => "/sys/fs/cgroup/pids",
+        explanation: |_, facts| {
+            let helps = if writable(facts).is_empty() {
+                ": start it outside of that"
+            } else {
+                "; this makes them writable"
             };
-            let gives_up = "the container can change the cgroups that it sees";
-            let command = format!("mount -o remount,bind,rw {directory}");
-            let remount = remedy(with_root(facts, &command), gives_up);
-            let mut remedies = if facts.caller.administers { vec![remount] } else { Vec::new() };
-            let run = match facts.caller.engine {
-                Some(Engine::Kubernetes) => Some(KUBERNETES.to_owned()),
-                Some(Engine::Nspawn) => None,
-                _ => Some(format!(
-                    "{} {HOSTS_CGROUPS}",
-                    run_of_engine(facts).unwrap_or("docker run")
-                )),
-            };
-            let gives_up = "the container gets the cgroups of its host";
-            remedies.extend(run.map(|run| remedy(run, gives_up)));
-            remedies
+            format!("The cgroups are mounted read-only, as in a container{helps}")
         },
+        remedies: |_, facts| writable(facts),
         root_helps: |_, _| false,
     },
     Row {

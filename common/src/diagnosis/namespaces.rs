@@ -5,8 +5,8 @@ use nix::sys::resource::Resource;
 
 use super::failure::{Failed, Failure};
 use super::remedies::{
-    LAYER, NOTHING, as_root, more_processes, raised, remedy, rootless, sysctl, unconfined,
-    with_root,
+    LAYER, NOTHING, as_root, more_processes, raised, remedy, rootless, start_anew, sysctl,
+    unconfined, uncovered, with_root,
 };
 use super::{Cause, Remedy, Row};
 use crate::host_facts::{HostFacts, RootMount};
@@ -63,14 +63,12 @@ pub(super) const ROWS: &[Row] = &[
         id: "no-cap-sys-admin",
         title: "Root without CAP_SYS_ADMIN",
         is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin,
-        explanation: |_, _| "This root has no CAP_SYS_ADMIN, as in a container; this has it".into(),
-        remedies: |_, facts| {
-            let with_it = unconfined(facts, " --cap-add SYS_ADMIN --cap-add NET_ADMIN");
-            // The filter refuses the user namespace, too.
-            let mut remedies = if facts.seccomp { Vec::new() } else { rootless(facts) };
-            remedies.push(with_it);
-            remedies
+        explanation: |_, facts| {
+            let remedies = with_cap_sys_admin(facts);
+            let has = if remedies.is_empty() { ": start it outside of that" } else { "; this has it" };
+            format!("This root has no CAP_SYS_ADMIN, as in a container{has}")
         },
+        remedies: |_, facts| with_cap_sys_admin(facts),
         root_helps: |_, _| false,
     },
     Row {
@@ -78,12 +76,14 @@ pub(super) const ROWS: &[Row] = &[
         id: "no-cap-setfcap",
         title: "Root without CAP_SETFCAP",
         is: |failure, facts| failure.is_map(Errno::EPERM) && facts.root && !facts.cap_setfcap,
-        explanation: |_, _| {
-            "Since Linux 5.12 root has to have CAP_SETFCAP to map root's id, and this root has it not, as in \
-             a container without capabilities; this has it"
-                .into()
+        explanation: |_, facts| {
+            format!(
+                "Since Linux 5.12 root has to have CAP_SETFCAP to map root's id, and this root has it not, as \
+                 in a container without capabilities{}",
+                start_anew(facts)
+            )
         },
-        remedies: |_, facts| vec![unconfined(facts, " --cap-add SETFCAP")],
+        remedies: |_, facts| unconfined(facts, " --cap-add SETFCAP"),
         root_helps: |_, _| false,
     },
     Row {
@@ -114,10 +114,11 @@ pub(super) const ROWS: &[Row] = &[
                 && (facts.caller.engine.is_some()
                     || facts.apparmor_restrict_unprivileged_userns != Some(1))
         },
-        explanation: |_, _| {
-            "This looks like a container whose seccomp filter refuses user namespaces; start it with".into()
+        explanation: |_, facts| {
+            let start = start_anew(facts);
+            format!("This looks like a container whose seccomp filter refuses user namespaces{start}")
         },
-        remedies: |_, facts| vec![unconfined(facts, "")],
+        remedies: |_, facts| unconfined(facts, ""),
         root_helps: |_, _| false,
     },
     Row {
@@ -132,7 +133,7 @@ pub(super) const ROWS: &[Row] = &[
         explanation: |_, _| {
             "The AppArmor profile of this container refuses mounts; start it with".into()
         },
-        remedies: |_, facts| vec![unconfined(facts, "")],
+        remedies: |_, facts| unconfined(facts, ""),
         root_helps: |_, _| false,
     },
     Row {
@@ -203,15 +204,22 @@ pub(super) const ROWS: &[Row] = &[
             failure.is_capability(&[Errno::EPERM])
                 && facts.cap_sys_admin
                 && facts.user_namespace
-                && facts.proc_covered
+                && !facts.proc_covered.is_empty()
                 // A filter that refuses more comes first: the hostname is set before /proc is mounted.
                 && !(facts.seccomp && facts.hostname_refused)
         },
-        explanation: |_, _| {
-            "Parts of /proc are covered, as in a container, and no new one may show them; start that with"
-                .into()
+        explanation: |_, facts| {
+            let helps = match facts.caller.engine {
+                Some(_) => "; start that with",
+                None if uncovered(facts).is_empty() => ": start it outside of that",
+                None => "; this lays them open",
+            };
+            format!("Parts of /proc are covered, as in a container, and no new one may show them{helps}")
         },
-        remedies: |_, facts| vec![unconfined(facts, "")],
+        remedies: |_, facts| match facts.caller.engine {
+            Some(_) => unconfined(facts, ""),
+            None => uncovered(facts),
+        },
         root_helps: |_, _| false,
     },
     Row {
@@ -234,11 +242,11 @@ pub(super) const ROWS: &[Row] = &[
         id: "container-seccomp",
         title: "A seccomp filter refuses a system call",
         is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && facts.seccomp,
-        explanation: |_, _| {
-            "This looks like a container whose seccomp filter refuses this call; start it with"
-                .into()
+        explanation: |_, facts| {
+            let start = start_anew(facts);
+            format!("This looks like a container whose seccomp filter refuses this call{start}")
         },
-        remedies: |_, facts| vec![unconfined(facts, "")],
+        remedies: |_, facts| unconfined(facts, ""),
         root_helps: |_, _| false,
     },
     Row {
@@ -337,6 +345,13 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
 ];
+
+/// Root with CAP_SYS_ADMIN, in a user namespace or in another container.
+fn with_cap_sys_admin(facts: &HostFacts) -> Vec<Remedy> {
+    // The filter refuses the user namespace, too.
+    let rootless = if facts.seccomp { Vec::new() } else { rootless(facts) };
+    [rootless, unconfined(facts, " --cap-add SYS_ADMIN --cap-add NET_ADMIN")].concat()
+}
 
 /// Whether it looks as if AppArmor had let a user namespace be made, and then taken its capabilities away.
 fn takes_away(failure: &Failure) -> bool {

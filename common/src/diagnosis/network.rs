@@ -43,10 +43,13 @@ pub(super) const ROWS: &[Row] = &[
             // The stage has made its user namespace by now, so there is one to be had.
             let own = facts.unshare.then(|| remedy(command, gives_up));
             let engine = match facts.caller.engine {
-                Some(Engine::Nspawn) | None => None,
+                // With it comes the capability: systemd-nspawn(1), --capability=.
+                Some(Engine::Nspawn) => {
+                    vec![remedy("systemd-nspawn --private-network", "the network of its host")]
+                }
                 // The network may be that of the engine's host, where no option gives a capability.
-                Some(_) if facts.caller.user_namespace && facts.unshare => None,
-                Some(_) => Some(unconfined(facts, " --cap-add NET_ADMIN")),
+                _ if facts.caller.user_namespace && facts.unshare => Vec::new(),
+                _ => unconfined(facts, " --cap-add NET_ADMIN"),
             };
             own.into_iter().chain(engine).collect()
         },

@@ -80,22 +80,41 @@ pub(super) fn sysctl(facts: &HostFacts, name: &str, value: u64) -> String {
     format!("echo {value} | {}", with_root(facts, &format!("tee {file}")))
 }
 
-/// How to start the container that this process is in, for containers inside of it.
-pub(super) fn unconfined(facts: &HostFacts, more: &str) -> Remedy {
-    let command = match facts.caller.engine {
-        Some(Engine::Kubernetes) => KUBERNETES.to_owned(),
+/// How to start the container that this process is in, for containers inside of it. Where nothing tells what has started
+/// it, no command is known.
+pub(super) fn unconfined(facts: &HostFacts, more: &str) -> Vec<Remedy> {
+    let Some(engine) = facts.caller.engine else { return Vec::new() };
+    let command = match engine {
+        Engine::Kubernetes => KUBERNETES.to_owned(),
         // Its root has these capabilities.
-        Some(Engine::Nspawn) => "systemd-nspawn --system-call-filter=@known".to_owned(),
-        Some(Engine::Podman) => format!(
+        Engine::Nspawn => "systemd-nspawn --system-call-filter=@known".to_owned(),
+        Engine::Podman => format!(
             "podman run --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
              --security-opt unmask=ALL{more}"
         ),
-        Some(Engine::Docker) | None => format!(
+        Engine::Docker => format!(
             "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
              --security-opt systempaths=unconfined{more}"
         ),
     };
-    remedy(command, CONTAINER_WALL)
+    vec![remedy(command, CONTAINER_WALL)]
+}
+
+/// What ends the explanation of a cause that [`unconfined`] helps against.
+pub(super) fn start_anew(facts: &HostFacts) -> &'static str {
+    match facts.caller.engine {
+        Some(_) => "; start it with",
+        None => ": start it outside of that",
+    }
+}
+
+/// What of /proc is covered, laid open. Who has a mount namespace of the first user namespace may do so.
+pub(super) fn uncovered(facts: &HostFacts) -> Vec<Remedy> {
+    let places: Vec<_> = facts.proc_covered.iter().map(quoted).collect();
+    let command = with_root(facts, &format!("umount {}", places.join(" ")));
+    let may = facts.caller.administers && !facts.caller.user_namespace;
+    let gives_up = "what they cover: somebody has had a reason";
+    may.then(|| remedy(command, gives_up)).into_iter().collect()
 }
 
 /// A pod that may do all that its node may.

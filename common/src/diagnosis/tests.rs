@@ -31,6 +31,10 @@ fn caller(root: bool, engine: Option<Engine>) -> Caller {
     Caller { root, engine, ..Caller::default() }
 }
 
+fn in_docker(facts: HostFacts) -> HostFacts {
+    HostFacts { caller: caller(facts.root, Some(Engine::Docker)), ..facts }
+}
+
 /// The page for readers.
 const BOOK: &str = include_str!("../../../book/src/when-it-does-not-work.md");
 
@@ -87,7 +91,7 @@ fn a_debian_kernel_that_keeps_user_namespaces_for_root_is_told_by_its_sysctl() {
 
 #[test]
 fn a_container_without_the_right_to_make_namespaces_is_told_by_its_seccomp_filter() {
-    let facts = HostFacts { seccomp: true, ..user() };
+    let facts = HostFacts { seccomp: true, ..in_docker(user()) };
     let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWUSER);
     assert_advice(error, &facts, &["docker run", "seccomp=unconfined"]);
 }
@@ -150,6 +154,27 @@ fn an_injected_container_of_each_engine_gets_the_command_of_that_engine() {
 }
 
 #[test]
+fn where_no_engine_is_known_none_is_named() {
+    let mounting = || Err::<(), _>(Errno::EPERM).context("mount /proc").unwrap_err();
+    let map = || Error::new(Errno::EPERM).context(Step::Map("uid_map", "0 0 1".into()));
+    let cgroup = || Error::new(Errno::EROFS).context(Step::Cgroup("/x".into()));
+    let root = HostFacts { root: true, unshare: false, ..user() };
+    let covered = HostFacts { proc_covered: vec!["/proc/keys".into()], ..namespace_root() };
+    let filtered = HostFacts { seccomp: true, ..namespace_root() };
+    for (error, facts) in [
+        (cloning(Errno::EPERM, CloneFlags::CLONE_NEWUTS), &root),
+        (map(), &root),
+        (mounting(), &covered),
+        (mounting(), &filtered),
+        (cloning(Errno::EPERM, CloneFlags::CLONE_NEWUSER), &filtered),
+        (cgroup(), &user()),
+    ] {
+        let advice = assert_advice(error, facts, &[": start it outside of that"]);
+        assert_eq!(advice.remedies, []);
+    }
+}
+
+#[test]
 fn injected_missing_modules_are_loaded_or_installed() {
     let facts = HostFacts { installer: Some("apt-get install"), ..namespace_root() };
     let missing = std::io::Error::from_raw_os_error(Errno::EOPNOTSUPP as i32);
@@ -159,9 +184,9 @@ fn injected_missing_modules_are_loaded_or_installed() {
 
 #[test]
 fn a_covered_proc_shows_where_a_new_one_is_mounted() {
-    let facts = HostFacts { proc_covered: true, ..namespace_root() };
-    let error = Err::<(), _>(Errno::EPERM).context("mount /proc").unwrap_err();
-    assert_advice(error, &facts, &["systempaths=unconfined"]);
+    let facts = HostFacts { proc_covered: vec!["/proc/keys".into()], ..namespace_root() };
+    let error = || Err::<(), _>(Errno::EPERM).context("mount /proc").unwrap_err();
+    assert_advice(error(), &in_docker(facts), &["systempaths=unconfined"]);
 }
 
 #[test]
@@ -178,7 +203,7 @@ fn root_of_a_user_namespace_without_mounts_of_its_own_is_told_how_to_get_them() 
 
 #[test]
 fn root_without_its_capability_is_told_that_it_is_in_a_container() {
-    let facts = HostFacts { root: true, ..user() };
+    let facts = HostFacts { root: true, ..in_docker(user()) };
     let error = cloning(Errno::EPERM, CloneFlags::CLONE_NEWUTS);
     assert_advice(error, &facts, &["CAP_SYS_ADMIN", "--cap-add SYS_ADMIN"]);
 }
@@ -201,7 +226,8 @@ fn who_may_not_make_a_cgroup_gets_the_ways_that_this_machine_has() {
     assert_advice(refused(Errno::EACCES), &v1, &["cargo as-root -p pid", "v1"]);
     assert!(!diagnose(&refused(Errno::EACCES), &v1).unwrap().to_string().contains("systemd-run"));
     assert_advice(refused(Errno::EACCES), &namespace_root(), &["outside"]);
-    assert_advice(refused(Errno::EROFS), &v2, &["docker run", "--cgroupns=host", ":rw"]);
+    let docker = in_docker(v2.clone());
+    assert_advice(refused(Errno::EROFS), &docker, &["docker run", "--cgroupns=host", ":rw"]);
     assert_advice(refused(Errno::EBUSY), &v2, &[scope]);
     let root = HostFacts { root: true, caller: caller(true, None), ..v2.clone() };
     assert_advice(refused(Errno::EBUSY), &root, &["`systemd-run --scope -p Delegate=yes"]);
@@ -251,7 +277,7 @@ fn an_injected_profile_that_denies_capabilities_is_apparmors_outside_of_a_contai
 
 #[test]
 fn root_without_cap_setfcap_is_not_sent_to_a_user_namespace() {
-    let facts = HostFacts { root: true, ..user() };
+    let facts = HostFacts { root: true, ..in_docker(user()) };
     let map = || Error::new(Errno::EPERM).context(Step::Map("uid_map", "0 0 1".into()));
     assert_advice(map(), &facts, &["CAP_SETFCAP", "--cap-add SETFCAP"]);
     let advice = diagnose(&cloning(Errno::EPERM, CloneFlags::CLONE_NEWUTS), &facts).unwrap();

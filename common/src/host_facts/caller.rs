@@ -17,7 +17,8 @@ use super::process::{CAP_SYS_ADMIN, in_first_user_namespace, may_have, overflow_
 pub struct Caller {
     /// Whether that is root of the machine or of a container, and not of a user namespace in one.
     pub root: bool,
-    /// Whether that is not in the first user namespace.
+    /// Whether it is in a user namespace of its container's: one that has its process 1 as well. (`cargo rootless` makes
+    /// one, and its caller is outside of it.)
     pub user_namespace: bool,
     /// Whether the cgroups belong to an id that its container does not map, so that root there has no right to them.
     pub foreign_cgroups: bool,
@@ -43,13 +44,15 @@ impl Caller {
 
     fn now() -> Caller {
         let user_namespace = !in_first_user_namespace();
-        // In a user namespace that is not the machine's or the container's own, their process 1 is nobody's.
-        let first = fs::metadata("/proc/1").map_or(overflow_id(), |first| first.uid());
-        let in_container = user_namespace && first != overflow_id();
+        // The map of another user namespace is shown as this one sees it, and is not the same. (The owner of process 1
+        // tells nothing: it may be an ordinary user's.)
+        let map = read("/proc/1/uid_map");
+        let has_first = !map.is_empty() && map == read("/proc/self/uid_map");
+        let in_container = user_namespace && has_first;
         let is_root = nix::unistd::geteuid().is_root();
         Caller {
-            root: is_root && (!user_namespace || first == 0),
-            user_namespace,
+            root: is_root && (!user_namespace || has_first),
+            user_namespace: in_container,
             foreign_cgroups: in_container && are_cgroups_foreign(),
             administers: may_have(CAP_SYS_ADMIN)
                 && (is_root || !prctl::get_no_new_privs().unwrap_or(false)),

@@ -34,8 +34,8 @@ pub struct HostFacts {
     pub hostname_refused: bool,
     /// Whether this is not the first user namespace.
     pub user_namespace: bool,
-    /// Whether something is mounted over a part of /proc, as in a Docker container.
-    pub proc_covered: bool,
+    /// What is mounted over parts of /proc, as in a Docker container: the last one first.
+    pub proc_covered: Vec<String>,
     /// Whether the root directory is one that can be changed.
     pub root_mount: RootMount,
     /// Whether AppArmor is at work: apparmor(7).
@@ -112,12 +112,9 @@ impl HostFacts {
     pub fn now() -> HostFacts {
         let status = Status::read();
         let (capabilities, bounding) = (status.set("CapEff"), status.set("CapBnd"));
-        let mounts = read("/proc/self/mounts");
         let caller = Caller::get();
         let has_sudo = has("sudo");
         let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).trim().parse().ok();
-        // Systemd has a mount of its own there, which covers nothing.
-        let covers = |line: &str| line.contains(" /proc/") && !line.contains("/binfmt_misc ");
         let program = fs::read_link("/proc/self/exe").unwrap_or_default();
         let program = program.file_name().unwrap_or_default().to_string_lossy();
         HostFacts {
@@ -132,7 +129,7 @@ impl HostFacts {
             // Too long to be set. Whether this process may is asked first: sethostname(2).
             hostname_refused: sethostname("n".repeat(65)) == Err(Errno::EPERM),
             user_namespace: !in_first_user_namespace(),
-            proc_covered: mounts.lines().any(covers),
+            proc_covered: covered(&read("/proc/self/mounts")),
             root_mount: RootMount::of(&read("/proc/self/mountinfo")),
             apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
             apparmor_profile: enforced(&read("/proc/self/attr/apparmor/current")),
@@ -164,6 +161,16 @@ impl HostFacts {
     pub fn is_first_root(&self) -> bool {
         self.root && !self.user_namespace
     }
+}
+
+/// Returns what is mounted over parts of /proc, the last one first: proc_pid_mounts(5).
+fn covered(mounts: &str) -> Vec<String> {
+    let targets = mounts.lines().rev().filter_map(|line| line.split(' ').nth(1));
+    let below = targets.filter(|target| target.starts_with("/proc/"));
+    // The kernel has these directories for mounts alone, so they cover nothing.
+    let covers = |target: &&str| !["/proc/sys/fs/binfmt_misc", "/proc/fs/nfsd"].contains(target);
+    // The kernel's names there have none of the characters that this file escapes.
+    below.filter(covers).map(str::to_owned).collect()
 }
 
 /// Returns the name of a profile, of what `/proc/PID/attr/apparmor/current` says: the name and its mode, or `unconfined`. In

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use stage_network::Cable;
 
 use crate::limit::Limit;
-use crate::report::STAGES;
+use crate::stages::Stage;
 
 /// The name of the entry point inside of the new namespaces.
 pub const INSIDE: &str = "doctor_inside";
@@ -101,23 +101,24 @@ impl Trouble {
 
 /// Does what the stage does outside of its container. Tells what is in the way, in a line for each trouble: without a root
 /// directory the stage goes no further, and there may be more behind that.
-pub fn run(stage: u8) -> ExitCode {
-    let place = if stage >= 3 { rootfs::look().map(drop) } else { Ok(()) };
+pub fn run(stage: &Stage) -> ExitCode {
+    let place = if stage.root_directory { rootfs::look().map(drop) } else { Ok(()) };
     let there = tell(stage, place.map(|()| ExitCode::SUCCESS));
     let attempted = tell(stage, outside(stage));
     if there == ExitCode::SUCCESS { attempted } else { there }
 }
 
 /// Does what the stage does inside.
-pub fn inside(stage: u8) -> ExitCode {
+pub fn inside(stage: &Stage) -> ExitCode {
     // Now, since /proc is about to go.
     let facts = HostFacts::now();
     // Without one the stage ends, and there may be more behind that, such as a filter.
     let mut proc = Ok(());
     let rest = set_up(stage, &mut proc).and_then(|()| start_nothing());
-    let proc_covered = facts.proc_covered && proc.is_ok();
+    let failed = proc.is_err();
     let mounted = tell_with(facts.clone(), stage, proc.map(|()| ExitCode::SUCCESS));
-    let facts = HostFacts { proc_covered, ..facts };
+    // What has been told is not what is behind it.
+    let facts = if failed { HostFacts { proc_covered: Vec::new(), ..facts } } else { facts };
     let rest = tell_with(facts, stage, rest.map(|()| ExitCode::SUCCESS));
     if mounted == ExitCode::SUCCESS { rest } else { mounted }
 }
@@ -134,14 +135,13 @@ fn start_nothing() -> Result<()> {
     }
 }
 
-fn tell(stage: u8, result: Result<ExitCode>) -> ExitCode {
+fn tell(stage: &Stage, result: Result<ExitCode>) -> ExitCode {
     tell_with(HostFacts::now(), stage, result)
 }
 
-fn tell_with(facts: HostFacts, stage: u8, result: Result<ExitCode>) -> ExitCode {
+fn tell_with(facts: HostFacts, stage: &Stage, result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        let package = STAGES.iter().find(|known| known.number == stage);
-        let package = package.map_or("user", |stage| stage.package()).into();
+        let package = stage.package().into();
         let trouble = Trouble::with(&error, &HostFacts { package, ..facts });
         println!("{}", serde_json::to_string(&trouble).expect("strings can be written as JSON"));
         ExitCode::FAILURE
@@ -151,58 +151,62 @@ fn tell_with(facts: HostFacts, stage: u8, result: Result<ExitCode>) -> ExitCode 
 /// The address of the container, in a network that has no other.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
 
-fn outside(stage: u8) -> Result<ExitCode> {
-    let on_host = match stage {
-        3 => may_mount().context("mount /proc"),
-        6.. if getuid().is_root() => may_change_network().context(Step::Link("brg0".into())),
-        _ => Ok(()),
+fn outside(stage: &Stage) -> Result<ExitCode> {
+    let (is_root, network) = (getuid().is_root(), stage.has(CloneFlags::CLONE_NEWNET));
+    let on_host = if mounts_on_the_host(stage) {
+        may_mount().context("mount /proc")
+    } else if network && is_root {
+        may_change_network().context(Step::Link("brg0".into()))
+    } else {
+        Ok(())
     };
     let command = command(stage)?;
     let _open = descriptors(stage)?;
-    if stage >= 6 {
-        if getuid().is_root() {
-            // In the network namespace that this process is in, as the stage is.
-            drop(command.create()?);
-        }
-        enter_network()?;
+    if network && !is_root {
+        enter_network_of_a_user()?;
     }
     // Declared first, and so dropped last: a cgroup can be removed when the created child has left it.
     let _limit;
-    let container = command.create()?;
+    let mut container = command.create()?;
     // Now is when the stage makes the bridge, or the mount.
     on_host?;
-    _limit = if stage >= 8 { Some(Limit::new(container.pid())?) } else { None };
-    let _cable = if stage >= 6 { Some(connect(container.pid())?) } else { None };
+    if network && is_root && !enter_network_of_root()? {
+        // From another user namespace than this process is about to be in it could not be reached.
+        drop(container);
+        enter_network_of_a_user()?;
+        container = command.create()?;
+    }
+    let has_limit = stage.has(CloneFlags::CLONE_NEWCGROUP);
+    _limit = if has_limit { Some(Limit::new(container.pid())?) } else { None };
+    let _cable = if network { Some(connect(container.pid())?) } else { None };
     container.start()?.wait()
 }
 
+/// Whether what it mounts is among the mounts of its host.
+fn mounts_on_the_host(stage: &Stage) -> bool {
+    stage.root_directory && !stage.has(CloneFlags::CLONE_NEWNS)
+}
+
 /// What the stage has open besides: the socket of its session, and in 03 the directory that it mounts on.
-fn descriptors(stage: u8) -> Result<Vec<File>> {
-    let more = if stage == 3 { 2 } else { 1 };
+fn descriptors(stage: &Stage) -> Result<Vec<File>> {
+    let more = if mounts_on_the_host(stage) { 2 } else { 1 };
     (0..more).map(|_| File::open("/").context("open /")).collect()
 }
 
 /// The start of what is inside, as the stage has it.
-fn command(stage: u8) -> Result<reexec::Command> {
+fn command(stage: &Stage) -> Result<reexec::Command> {
     // Not in a session of its own, which takes one process more: so here is the doctor.
     let mut command = reexec::command(INSIDE).same_session();
-    for (first, flag) in [
-        (1, CloneFlags::CLONE_NEWUTS),
-        (3, CloneFlags::CLONE_NEWPID),
-        (4, CloneFlags::CLONE_NEWNS),
-        (5, CloneFlags::CLONE_NEWUSER),
-        (6, CloneFlags::CLONE_NEWNET),
-        (7, CloneFlags::CLONE_NEWIPC),
-    ] {
-        if stage >= first {
-            command = command.cloneflag(flag);
-        }
+    // A cgroup namespace shows the cgroup that it is made in, which has to be the container's own by then.
+    let cloned = stage.namespaces - CloneFlags::CLONE_NEWCGROUP;
+    for flag in cloned.iter() {
+        command = command.cloneflag(flag);
     }
-    if stage >= 3 {
+    if stage.root_directory {
         // Open, as the stage's root directory is.
         command = command.root_dir(File::open("/").context("open /")?);
     }
-    if stage >= 5 {
+    if stage.has(CloneFlags::CLONE_NEWUSER) {
         command = command.uid_mappings(&one_id(0, getuid().as_raw()));
         command = command.gid_mappings(&one_id(0, getgid().as_raw()));
     }
@@ -213,19 +217,19 @@ fn one_id(container_id: u32, host_id: u32) -> [IdMap; 1] {
     [IdMap::one(container_id, host_id)]
 }
 
-/// Moves this process into a network namespace, where a bridge of its own is in nobody's way.
-fn enter_network() -> Result<()> {
-    if getuid().is_root() {
-        // Only looks: a bridge of somebody else's, or an address that is in use, are refused.
-        stage_network::find_bridge(&Netlink::open()?)?;
-    }
-    // For root the stage needs none of its own, and so not the capability to make one.
-    if !getuid().is_root() || reexec::unshare(CloneFlags::CLONE_NEWNET).is_err() {
-        let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-        reexec::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-        reexec::write_id_maps(getpid(), &one_id(uid, uid), &one_id(gid, gid))?;
-    }
-    Ok(())
+/// Moves this process of root's into a network namespace, where a bridge of its own is in nobody's way, if it has the
+/// capability to make one: the stage does not need that.
+fn enter_network_of_root() -> Result<bool> {
+    // Only looks: a bridge of somebody else's, or an address that is in use, are refused.
+    stage_network::find_bridge(&Netlink::open()?)?;
+    Ok(reexec::unshare(CloneFlags::CLONE_NEWNET).is_ok())
+}
+
+/// Moves this process into a network namespace, as the stage does for an ordinary user.
+fn enter_network_of_a_user() -> Result<()> {
+    let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
+    reexec::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+    reexec::write_id_maps(getpid(), &one_id(uid, uid), &one_id(gid, gid))
 }
 
 fn connect(container: Pid) -> Result<Cable> {
@@ -257,27 +261,25 @@ fn may_change_network() -> Result<()> {
 /// Stands for the arguments of mount(2) that a call has no use for.
 const NONE: Option<&str> = None;
 
-fn set_up(stage: u8, proc: &mut Result<()>) -> Result<()> {
-    if stage >= 2 {
+fn set_up(stage: &Stage, proc: &mut Result<()>) -> Result<()> {
+    if stage.sets_hostname {
         sethostname("doctor").context("set the hostname")?;
     }
-    if stage >= 8 {
+    if stage.has(CloneFlags::CLONE_NEWCGROUP) {
         reexec::unshare(CloneFlags::CLONE_NEWCGROUP)?;
     }
-    match stage {
-        0..3 => Ok(()),
-        3 => {
-            // The stage's is the host's. This one is nowhere.
-            let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-            *proc = mounts::detached(c"proc", &[], attributes).map(drop).context("mount /proc");
-            chroot("/").context("chroot to the root directory")
-        }
-        _ => {
-            mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
-                .context("make all mounts private")?;
-            change_root(Path::new("/tmp"), stage, proc)
-        }
+    if mounts_on_the_host(stage) {
+        // The stage's is the host's. This one is nowhere.
+        let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+        *proc = mounts::detached(c"proc", &[], attributes).map(drop).context("mount /proc");
+        return chroot("/").context("chroot to the root directory");
     }
+    if stage.pivots() {
+        mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+            .context("make all mounts private")?;
+        change_root(Path::new("/tmp"), stage, proc)?;
+    }
+    Ok(())
 }
 
 fn mount_proc(target: &Path) -> Result<()> {
@@ -286,7 +288,7 @@ fn mount_proc(target: &Path) -> Result<()> {
 }
 
 /// Makes an empty root directory in memory, mounts in it what the stage mounts, and moves there.
-fn change_root(rootfs: &Path, stage: u8, proc: &mut Result<()>) -> Result<()> {
+fn change_root(rootfs: &Path, stage: &Stage, proc: &mut Result<()>) -> Result<()> {
     mount(Some("doctor"), rootfs, Some("tmpfs"), MsFlags::empty(), NONE)
         .context("mount a tmpfs")?;
     chdir(rootfs).context("enter a tmpfs")?;
@@ -304,7 +306,7 @@ fn change_root(rootfs: &Path, stage: u8, proc: &mut Result<()>) -> Result<()> {
     umount2(".", MntFlags::MNT_DETACH).context("unmount the old root")
 }
 
-fn mount_dev(stage: u8) -> Result<()> {
+fn mount_dev(stage: &Stage) -> Result<()> {
     let options = [("mode", "0755"), ("size", "64k")];
     let dev = mount_tmpfs("dev", &options, &MountPoint::open("dev")?);
     let dev = dev.context("mount a tmpfs on /dev")?;
@@ -315,7 +317,7 @@ fn mount_dev(stage: u8) -> Result<()> {
     }
     mount_in(&dev, "pts", "devpts", Some("newinstance,ptmxmode=666,mode=620"))?;
     mount_in(&dev, "shm", "tmpfs", Some("mode=1777,size=64m"))?;
-    if stage >= 7 {
+    if stage.has(CloneFlags::CLONE_NEWIPC) {
         mount_in(&dev, "mqueue", "mqueue", NONE)?;
     }
     Ok(())

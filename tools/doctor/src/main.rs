@@ -12,6 +12,7 @@ use common::check::{check, init_logging};
 use common::{reexec, rootfs};
 use nix::unistd::{geteuid, getpid};
 use output::say;
+use stages::Stage;
 use testbed::cgroup;
 use testbed::snapshot::Snapshot;
 
@@ -19,6 +20,7 @@ mod attempt;
 mod limit;
 mod output;
 mod report;
+mod stages;
 
 /// What the command line can say.
 #[derive(Parser)]
@@ -77,13 +79,13 @@ fn start(args: &Args) -> Result<ExitCode> {
             say!("{}", apparmor_profile(&this).trim_end());
             Ok(ExitCode::SUCCESS)
         }
-        Some(Command::Attempt { stage }) => Ok(attempt::run(*stage)),
+        Some(Command::Attempt { stage }) => Ok(attempt::run(Stage::of_number(*stage)?)),
     }
 }
 
 fn inside(args: &Args) -> Result<ExitCode> {
     match args.command {
-        Some(Command::Attempt { stage }) => Ok(attempt::inside(stage)),
+        Some(Command::Attempt { stage }) => Ok(attempt::inside(Stage::of_number(stage)?)),
         _ => start(args),
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
@@ -19,33 +21,7 @@ use nix::unistd::geteuid;
 
 use crate::attempt::{Diagnosis, Trouble};
 use crate::output::say;
-
-/// A stage, as its folder and its package are named.
-pub struct Stage {
-    /// 1 to 8
-    pub number: u8,
-    /// Its folder
-    pub folder: &'static str,
-}
-
-impl Stage {
-    /// Its package, as `cargo run -p` takes it.
-    pub fn package(&self) -> &'static str {
-        self.folder.split_once('-').map_or(self.folder, |(_, package)| package)
-    }
-}
-
-/// All stages.
-pub const STAGES: [Stage; 8] = [
-    Stage { number: 1, folder: "01-uts" },
-    Stage { number: 2, folder: "02-uts-hostname" },
-    Stage { number: 3, folder: "03-pid" },
-    Stage { number: 4, folder: "04-mount" },
-    Stage { number: 5, folder: "05-user" },
-    Stage { number: 6, folder: "06-network" },
-    Stage { number: 7, folder: "07-ipc" },
-    Stage { number: 8, folder: "08-cgroups" },
-];
+use crate::stages::{STAGES, Stage};
 
 /// What the attempts at a stage have shown.
 struct Findings {
@@ -82,7 +58,7 @@ impl Findings {
         // What unshare(1) has met is about user namespaces, which root does not need before stage 05.
         let with_namespace = self.rootless.iter().flatten();
         let mut with_namespace = with_namespace.filter(|trouble| trouble.of_stage);
-        let can_pivot = stage.number < 4 || facts.root_mount == RootMount::Mounted;
+        let can_pivot = !stage.pivots() || facts.root_mount == RootMount::Mounted;
         self.direct.iter().all(helps)
             && with_namespace.all(|trouble| helps(trouble) || covered(trouble))
             && can_pivot
@@ -135,7 +111,7 @@ pub fn run() -> Result<ExitCode> {
     print_root_directory();
     causes.print();
     let is_ready = |(stage, findings): (&Stage, &Findings)| {
-        stage.number == 5 && matches!(verdict(stage, findings, root, &facts), Verdict::Ready(_))
+        stage.folder == "05-user" && matches!(verdict(stage, findings, root, &facts), Verdict::Ready(_))
     };
     let ready = STAGES.iter().zip(&findings).any(is_ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -144,15 +120,16 @@ pub fn run() -> Result<ExitCode> {
 fn attempt_all() -> Result<Vec<Findings>> {
     // One at a time: together they could reach a limit that none of them reaches alone.
     let findings = STAGES.iter().map(|stage| {
-        let direct = finish(start(&[], stage)?)?;
+        let direct = attempt(&[], stage)?;
         // Nobody starts it so where it runs as it is.
-        let rootless = (stage.number < 5 && !direct.is_empty()).then(|| start(&ROOTLESS, stage));
-        let rootless = rootless.transpose()?.map(finish).transpose()?;
+        let rootless = stage.takes_root() && !direct.is_empty();
+        let rootless = rootless.then(|| attempt(&ROOTLESS, stage)).transpose()?;
         Ok(Findings { direct, rootless })
     });
     let mut findings: Vec<_> = findings.collect::<Result<_>>()?;
     // unshare(1) does not tell why it has no user namespace; stage 05 has asked for one as well.
-    let of_user = findings[4].direct.last().filter(|trouble| trouble.diagnosis.is_some()).cloned();
+    let user = STAGES.iter().position(|stage| !stage.takes_root()).unwrap_or_default();
+    let of_user = findings[user].direct.last().filter(|trouble| trouble.diagnosis.is_some()).cloned();
     for trouble in findings.iter_mut().filter_map(|findings| findings.rootless.as_mut()).flatten() {
         if let (false, Some(of_user)) = (trouble.of_stage, &of_user) {
             *trouble = Trouble { of_stage: false, ..of_user.clone() };
@@ -163,6 +140,24 @@ fn attempt_all() -> Result<Vec<Findings>> {
 
 /// How `cargo rootless` starts a program.
 const ROOTLESS: [&str; 4] = ["unshare", "--user", "--map-root-user", "--mount"];
+
+/// Starts a program with an attempt at a stage, and returns what it has found to be in the way.
+fn attempt(with: &[&str], stage: &Stage) -> Result<Vec<Trouble>> {
+    let mut troubles = finish(start(with, stage)?)?;
+    for _ in 0..RETRIES {
+        if !troubles.iter().any(|trouble| trouble.name() == "namespace-limit") {
+            break;
+        }
+        // Perhaps of the attempt before: the kernel takes the namespaces of a process apart after its end.
+        thread::sleep(PAUSE);
+        troubles = finish(start(with, stage)?)?;
+    }
+    Ok(troubles)
+}
+
+/// How often an attempt is made again that has met a limit of namespaces, and after how long.
+const RETRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(100);
 
 type Started = Result<Child, Trouble>;
 
@@ -281,7 +276,7 @@ fn print_row(
         Verdict::Ready(ways) => {
             let but = bridge
                 .as_ref()
-                .filter(|_| stage.number >= 6)
+                .filter(|_| stage.has(CloneFlags::CLONE_NEWNET))
                 .map(|trouble| format!("  (but see {})", causes.number(trouble, stage)));
             let (ways, but) = (ways.join(", or "), but.unwrap_or_default());
             say!("{folder:<16} {GOOD}ready{GOOD:#}  {CODE}{ways}{CODE:#}{but}");
