@@ -65,7 +65,8 @@ pub(super) const ROWS: &[Row] = &[
         is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin,
         explanation: |_, facts| {
             let remedies = with_cap_sys_admin(facts);
-            let has = if remedies.is_empty() { ": start it outside of that" } else { "; this has it" };
+            let has =
+                if remedies.is_empty() { ": start it outside of that" } else { "; this has it" };
             format!("This root has no CAP_SYS_ADMIN, as in a container{has}")
         },
         remedies: |_, facts| with_cap_sys_admin(facts),
@@ -116,7 +117,9 @@ pub(super) const ROWS: &[Row] = &[
         },
         explanation: |_, facts| {
             let start = start_anew(facts);
-            format!("This looks like a container whose seccomp filter refuses user namespaces{start}")
+            format!(
+                "This looks like a container whose seccomp filter refuses user namespaces{start}"
+            )
         },
         remedies: |_, facts| unconfined(facts, ""),
         root_helps: |_, _| false,
@@ -214,7 +217,9 @@ pub(super) const ROWS: &[Row] = &[
                 None if uncovered(facts).is_empty() => ": start it outside of that",
                 None => "; this lays them open",
             };
-            format!("Parts of /proc are covered, as in a container, and no new one may show them{helps}")
+            format!(
+                "Parts of /proc are covered, as in a container, and no new one may show them{helps}"
+            )
         },
         remedies: |_, facts| match facts.caller.engine {
             Some(_) => unconfined(facts, ""),

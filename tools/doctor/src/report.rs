@@ -111,7 +111,8 @@ pub fn run() -> Result<ExitCode> {
     print_root_directory();
     causes.print();
     let is_ready = |(stage, findings): (&Stage, &Findings)| {
-        stage.folder == "05-user" && matches!(verdict(stage, findings, root, &facts), Verdict::Ready(_))
+        stage.folder == "05-user"
+            && matches!(verdict(stage, findings, root, &facts), Verdict::Ready(_))
     };
     let ready = STAGES.iter().zip(&findings).any(is_ready);
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -129,7 +130,8 @@ fn attempt_all() -> Result<Vec<Findings>> {
     let mut findings: Vec<_> = findings.collect::<Result<_>>()?;
     // unshare(1) does not tell why it has no user namespace; stage 05 has asked for one as well.
     let user = STAGES.iter().position(|stage| !stage.takes_root()).unwrap_or_default();
-    let of_user = findings[user].direct.last().filter(|trouble| trouble.diagnosis.is_some()).cloned();
+    let of_user =
+        findings[user].direct.last().filter(|trouble| trouble.diagnosis.is_some()).cloned();
     for trouble in findings.iter_mut().filter_map(|findings| findings.rootless.as_mut()).flatten() {
         if let (false, Some(of_user)) = (trouble.of_stage, &of_user) {
             *trouble = Trouble { of_stage: false, ..of_user.clone() };

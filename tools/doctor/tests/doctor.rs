@@ -27,6 +27,7 @@ fn main() -> ExitCode {
             colour_is_for_a_terminal_alone_and_no_color_is_honoured,
             user_namespaces_switched_off_can_be_switched_on,
             a_limit_of_namespaces_is_told_with_the_command_that_shows_it,
+            a_stage_that_takes_the_last_user_namespace_is_ready,
             root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own,
             a_kind_of_namespace_that_the_kernel_lacks_is_told,
             a_seccomp_filter_against_user_namespaces_is_told,
@@ -138,6 +139,13 @@ fn a_limit_of_namespaces_is_told_with_the_command_that_shows_it(stage: &Stage) {
     let shown = follow(&limited.commands()[0]);
     assert!(shown.contains("/proc/sys/user/max_net_namespaces:"), "{shown}");
     Report { text: raised.into(), code: 0 }.assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn a_stage_that_takes_the_last_user_namespace_is_ready(stage: &Stage) {
+    let script = "echo 1 >/proc/sys/user/max_user_namespaces; exec \"$0\"";
+    let with = ["--user", "--map-root-user", "--mount", "--net", "sh", "-c", script];
+    let report = Report::of(Command::new("unshare").args(with).arg(&stage.program));
+    report.assert_states(&ALL_BUT_CGROUPS);
 }
 
 fn root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own(stage: &Stage) {
