@@ -1,10 +1,11 @@
 //! Console blocks: what is typed in them, what must come, and how the book shows it.
 
+use std::env;
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use regex::Regex;
@@ -18,6 +19,8 @@ pub struct Block {
     pub other: bool,
     /// On which version of cgroups it runs; None for both.
     pub cgroups: Option<Version>,
+    /// A program without which it is left out.
+    pub needs: Option<String>,
     /// Why it is not run.
     pub no_run: Option<String>,
     /// What happens in it.
@@ -73,19 +76,25 @@ impl Block {
         if language != "console" {
             return Ok(None);
         }
+        let steps = steps(text)?;
         let mut block =
-            Block { other: false, cgroups: None, no_run: None, steps: steps(text)?, line };
+            Block { other: false, cgroups: None, needs: None, no_run: None, steps, line };
         let (flags, reason) = match options.split_once("no-run") {
             Some((flags, reason)) => (flags, Some(reason)),
             None => (options, None),
         };
-        for flag in flags.split_whitespace() {
+        let mut flags = flags.split_whitespace();
+        while let Some(flag) = flags.next() {
             match flag {
+                "needs" => {
+                    let program = flags.next().context("`needs` has a program: `needs PROGRAM`")?;
+                    block.needs = Some(program.to_owned());
+                }
                 "other" => block.other = true,
                 "v1" => block.cgroups = Some(Version::V1),
                 "v2" => block.cgroups = Some(Version::V2),
                 _ => bail!(
-                    "console blocks can be `other`, `v1`, `v2` and `no-run: REASON`, not `{flag}`"
+                    "console blocks can be `other`, `v1`, `v2`, `needs PROGRAM` and `no-run: REASON`, not `{flag}`"
                 ),
             }
         }
@@ -100,6 +109,15 @@ impl Block {
         Ok(Some(block))
     }
 
+    /// Returns the program that it needs, if that is not in `PATH`.
+    pub fn lacks(&self) -> Option<&str> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let has = |program: &str| {
+            env::split_paths(&path).any(|directory| directory.join(program).is_file())
+        };
+        self.needs.as_deref().filter(|program| !has(program))
+    }
+
     /// Returns the block as HTML.
     pub fn html(&self, words: &Words) -> String {
         let mut html = String::from("<figure class=\"console\">\n");
@@ -110,7 +128,9 @@ impl Block {
                 Version::V2 => &words.cgroup_v2,
             }),
         ];
-        let labels: Vec<&str> = labels.into_iter().flatten().map(String::as_str).collect();
+        let needs = self.needs.as_ref().map(|program| format!("{}{program}", words.needs));
+        let labels = labels.into_iter().flatten().chain(&needs);
+        let labels: Vec<&str> = labels.map(String::as_str).collect();
         if !labels.is_empty() {
             let _ = writeln!(html, "<figcaption>{}</figcaption>", escape(&labels.join(", ")));
         }
@@ -262,7 +282,9 @@ $ docker
 
     #[test]
     fn options_that_do_not_exist_are_refused() {
-        for (info, words) in [("console user", "user"), ("console no-run", "reason")] {
+        for (info, words) in
+            [("console user", "user"), ("console no-run", "reason"), ("console needs", "PROGRAM")]
+        {
             let error = Block::parse(info, "$ a", 1).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }
@@ -275,5 +297,9 @@ $ docker
         let html = block.html(&Words::default());
         assert!(html.contains("<figcaption>in a second terminal</figcaption>"), "{html}");
         assert!(html.contains("<kbd>a &lt;b&gt;</kbd>\nuts:<var>[UTS]</var> &amp; c\n"), "{html}");
+        let block = Block::parse("console other needs sh", "$ a\n", 1).unwrap().unwrap();
+        assert_eq!((block.needs.as_deref(), block.lacks()), (Some("sh"), None));
+        let html = block.html(&Words::default());
+        assert!(html.contains("<figcaption>in a second terminal, takes sh</figcaption>"), "{html}");
     }
 }

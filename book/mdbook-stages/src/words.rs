@@ -14,6 +14,8 @@ pub struct Words {
     pub whole: String,
     /// The label of a console block for the other terminal.
     pub second_terminal: String,
+    /// The label of a console block that takes a program, before its name.
+    pub needs: String,
     /// The label of a console block for cgroup v1.
     pub cgroup_v1: String,
     /// The label of a console block for cgroup v2.
@@ -27,6 +29,7 @@ impl Default for Words {
             comma: ", ".into(),
             whole: "the whole of ".into(),
             second_terminal: "in a second terminal".into(),
+            needs: "takes ".into(),
             cgroup_v1: "with cgroup v1".into(),
             cgroup_v2: "with cgroup v2".into(),
         }

@@ -12,7 +12,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
 
 /// Programs that tests start, and Debian's packages that bring them.
-const PACKAGES: [(&str, &str); 26] = [
+const PACKAGES: [(&str, &str); 28] = [
     ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("bwrap", "bubblewrap"),
@@ -24,7 +24,9 @@ const PACKAGES: [(&str, &str); 26] = [
     ("ip", "iproute2"),
     ("iptables", "iptables"),
     ("musl-gcc", "musl-tools"),
+    ("newuidmap", "uidmap"),
     ("nft", "nftables"),
+    ("pasta", "passt"),
     ("prlimit", "util-linux"),
     ("ps", "procps"),
     ("runc", "runc"),

@@ -14,13 +14,13 @@ pub struct Package {
     pub program: String,
 }
 
-/// Returns the packages that the book runs: the stages, the doctor, lens and the bundle.
+/// Returns the packages that the book runs: the stages and their tools.
 pub fn packages(workspace: &Path) -> Result<Vec<Package>> {
     let manifest = read(&workspace.join("Cargo.toml"))?;
     let members = manifest.get("workspace").and_then(|table| table.get("members"));
     let members = members.and_then(Value::as_array).context("no members")?;
     let is_ours = |folder: &str| {
-        ["tools/doctor", "tools/lens", "tools/bundle"].contains(&folder)
+        ["tools/doctor", "tools/lens", "tools/bundle", "tools/by-hand"].contains(&folder)
             || folder.starts_with(|first: char| first.is_ascii_digit())
     };
     let mut packages = Vec::new();

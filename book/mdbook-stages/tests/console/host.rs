@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use common::reexec;
 use conformance::cgroup;
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 use nix::unistd::Pid;
 use testbed::host;
 
@@ -149,9 +149,14 @@ fn make_dev() -> Result<()> {
     for name in names {
         bind(&old.join(name), &new.join(name))?;
     }
-    for name in ["pts", "shm", "mqueue"] {
+    for name in ["pts", "shm", "mqueue", "net"] {
         fs::create_dir(new.join(name)).context("make a directory")?;
     }
+    // The devices that it makes are of this host's network. Where the kernel has none, opening it fails.
+    let (readable, number) = (Mode::from_bits_truncate(0o666), makedev(10, 200));
+    let tun = new.join("net/tun");
+    mknod(&tun, SFlag::S_IFCHR, readable, number).context("make /dev/net/tun")?;
+    fs::set_permissions(&tun, Permissions::from_mode(0o666)).context("chmod")?;
     let links = [
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
@@ -194,6 +199,9 @@ fn make_etc() -> Result<()> {
             0o644,
             format!("root:x:0:\ntty:x:5:\nsudo:x:27:{USER}\n{USER}:x:{ID}:\nnogroup:x:65534:\n"),
         ),
+        // Ids for newuidmap(1), where it is installed.
+        ("subuid", 0o644, format!("{USER}:100000:65536\n")),
+        ("subgid", 0o644, format!("{USER}:100000:65536\n")),
         ("hosts", 0o644, format!("127.0.0.1 localhost\n127.0.1.1 {HOSTNAME}\n")),
         ("hostname", 0o644, format!("{HOSTNAME}\n")),
         (

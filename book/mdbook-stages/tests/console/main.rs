@@ -120,6 +120,15 @@ fn chapter_trials(chapter: &Path, place: &Place) -> Result<Vec<Trial>> {
         let name = format!("{name}:{}", block.line);
         trials.push(Trial::ignorable_test(name, move || Ok(Completion::ignored_with(reason))));
     }
+    for block in blocks.iter().filter(|block| block.no_run.is_none()) {
+        // A program that no package is known for is a fault, wherever it is installed.
+        let Some(reason) = block.needs.as_deref().map(needs::lacks) else { continue };
+        if block.lacks().is_none() {
+            continue;
+        }
+        let name = format!("{name}:{}", block.line);
+        trials.push(Trial::ignorable_test(name, move || skipped(&reason)));
+    }
     if let Some(reason) = &place.untraced {
         for block in blocks.iter().filter(|block| block.no_run.is_none() && is_traced(block)) {
             let (name, reason) = (format!("{name}:{}", block.line), reason.clone());

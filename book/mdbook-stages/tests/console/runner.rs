@@ -24,6 +24,7 @@ const CASES: &[(&str, &str, Outcome)] = &[
     ("a command can have several lines", LINES, Holds),
     ("a container's shell is typed in", CONTAINER, Holds),
     ("blocks for the other version of cgroups are left out", VERSIONS, Holds),
+    ("blocks whose program is not installed are left out", NEEDS, Holds),
     ("what a chapter types cannot change the machine", SAFE, Holds),
     (
         "a word that is not what comes fails",
@@ -186,6 +187,18 @@ $ test -e /sys/fs/cgroup/cgroup.controllers; echo $?
 ```console v2
 $ test -e /sys/fs/cgroup/cgroup.controllers; echo $?
 0
+```
+";
+
+const NEEDS: &str = "
+```console needs no-such-program
+$ echo one
+nothing
+```
+
+```console needs sh
+$ echo two
+two
 ```
 ";
 

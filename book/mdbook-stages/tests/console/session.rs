@@ -40,6 +40,7 @@ pub fn main(_: &()) -> Result<ExitCode> {
     let mode = env::args().nth(4).context("usage")?;
     let here = blocks(&text)?.into_iter().filter(|block| {
         block.no_run.is_none()
+            && block.lacks().is_none()
             && block.cgroups.is_none_or(|version| version == cgroups())
             && !(mode == UNTRACED && is_traced(block))
     });
