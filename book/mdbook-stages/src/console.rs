@@ -19,6 +19,8 @@ pub struct Block {
     pub other: bool,
     /// On which version of cgroups it runs; None for both.
     pub cgroups: Option<Version>,
+    /// Whether there is a picture of it, which shows a terminal.
+    pub drawn: bool,
     /// A program without which it is left out.
     pub needs: Option<String>,
     /// Why it is not run.
@@ -77,8 +79,15 @@ impl Block {
             return Ok(None);
         }
         let steps = steps(text)?;
-        let mut block =
-            Block { other: false, cgroups: None, needs: None, no_run: None, steps, line };
+        let mut block = Block {
+            other: false,
+            cgroups: None,
+            drawn: false,
+            needs: None,
+            no_run: None,
+            steps,
+            line,
+        };
         let (flags, reason) = match options.split_once("no-run") {
             Some((flags, reason)) => (flags, Some(reason)),
             None => (options, None),
@@ -90,14 +99,17 @@ impl Block {
                     let program = flags.next().context("`needs` has a program: `needs PROGRAM`")?;
                     block.needs = Some(program.to_owned());
                 }
+                "drawn" => block.drawn = true,
                 "other" => block.other = true,
                 "v1" => block.cgroups = Some(Version::V1),
                 "v2" => block.cgroups = Some(Version::V2),
                 _ => bail!(
-                    "console blocks can be `other`, `v1`, `v2`, `needs PROGRAM` and `no-run: REASON`, not `{flag}`"
+                    "console blocks can be `drawn`, `other`, `v1`, `v2`, `needs PROGRAM` and `no-run: REASON`, not `{flag}`"
                 ),
             }
         }
+        // What a picture shows has happened.
+        ensure!(!block.drawn || reason.is_none(), "a console block that is drawn is run");
         if let Some(reason) = reason {
             let reason = reason.strip_prefix(':').unwrap_or_default().trim();
             ensure!(
@@ -282,9 +294,12 @@ $ docker
 
     #[test]
     fn options_that_do_not_exist_are_refused() {
-        for (info, words) in
-            [("console user", "user"), ("console no-run", "reason"), ("console needs", "PROGRAM")]
-        {
+        for (info, words) in [
+            ("console user", "user"),
+            ("console no-run", "reason"),
+            ("console needs", "PROGRAM"),
+            ("console drawn no-run: x", "is run"),
+        ] {
             let error = Block::parse(info, "$ a", 1).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         }

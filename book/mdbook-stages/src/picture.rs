@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::console::{body, escape, fenced};
+use crate::console::{Block, Input, blocks, body, escape, fenced};
 
 /// Where a book has the files of its pictures, beside its chapters.
 pub const DIRECTORY: &str = "pictures";
@@ -87,6 +87,77 @@ pub fn drawings(chapter: &str) -> Vec<&str> {
     drawings.map(|(_, range)| body(&chapter[range])).collect()
 }
 
+/// Width and height of a character in the picture of a terminal, and what is around the text.
+const CELL: (f32, usize) = (8.4, 20);
+const MARGIN: usize = 16;
+
+/// Seconds between two commands.
+const PAUSE: f32 = 1.6;
+
+/// A terminal is dark, whatever is around it. Where nothing moves, all lines are there.
+const TERMINAL: &str = "<style>
+    text { font: 14px ui-monospace, monospace; fill: #d1d9e0; white-space: pre }
+    .prompt { fill: #7ee787 }
+    .typed { fill: #ffffff; font-weight: bold }
+    @keyframes wait { from, to { visibility: hidden } }
+    @media (prefers-reduced-motion: no-preference) { g { animation-name: wait } }
+</style>
+";
+
+/// Returns the console blocks of a chapter that are drawn.
+pub fn recordings(chapter: &str) -> Result<Vec<Block>> {
+    Ok(blocks(chapter)?.into_iter().filter(|block| block.drawn).collect())
+}
+
+/// Returns the text of a file with the picture of a terminal, in which all of a block has been typed. Each command
+/// comes a moment after the one before.
+pub fn terminal(block: &Block) -> String {
+    let (mut content, mut drawing) = (String::new(), String::new());
+    let (mut row, mut longest) = (0, 0);
+    for (number, step) in block.steps.iter().enumerate() {
+        let mut lines = Vec::new();
+        if let Input::Command { prompt, lines: typed } = &step.input {
+            for (number, line) in typed.iter().enumerate() {
+                let prompt = if number == 0 { *prompt } else { '>' };
+                drawing.push_str(&format!("{prompt} {line}\n"));
+                longest = longest.max(line.chars().count() + 2);
+                lines.push(format!(
+                    "<tspan class=\"prompt\">{} </tspan><tspan class=\"typed\">{}</tspan>",
+                    escape(&prompt.to_string()),
+                    escape(line)
+                ));
+            }
+        }
+        for line in &step.output {
+            drawing.push_str(&format!("{line}\n"));
+            longest = longest.max(line.chars().count());
+            lines.push(escape(line));
+        }
+        content
+            .push_str(&format!("<g style=\"animation-duration: {}s\">\n", number as f32 * PAUSE));
+        for line in lines {
+            let y = 2 * MARGIN + CELL.1 + row * CELL.1;
+            content.push_str(&format!("<text x=\"{MARGIN}\" y=\"{y}\">{line}</text>\n"));
+            row += 1;
+        }
+        content.push_str("</g>\n");
+    }
+    let width = (longest as f32 * CELL.0) as usize + 2 * MARGIN;
+    let height = 3 * MARGIN + row * CELL.1 + 4;
+    let buttons: String = ["#ff7b72", "#e3b341", "#7ee787"]
+        .iter()
+        .zip([16, 34, 52])
+        .map(|(colour, x)| format!("<circle cx=\"{x}\" cy=\"16\" r=\"5\" fill=\"{colour}\"/>\n"))
+        .collect();
+    let (start, end) = DRAWING;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
+         {TERMINAL}<rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#0d1117\"/>\n\
+         {buttons}{content}{start}{}{end}</svg>\n",
+        escape(&drawing)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +194,23 @@ mod tests {
     fn a_drawing_that_was_changed_has_no_picture() {
         let error = pictures().html("A line.", "+--->\n\n\"a\"\n").unwrap_err();
         assert!(error.to_string().contains("cargo book draw"), "{error}");
+    }
+
+    #[test]
+    fn a_terminal_shows_what_is_typed_and_what_comes() {
+        let chapter = "```console\n$ true\n```\n\n```console drawn\n$ echo a \\\n> '<b>'\na <b>\n# exit\n```\n";
+        let blocks = recordings(chapter).unwrap();
+        assert_eq!(blocks.len(), 1);
+        let svg = terminal(&blocks[0]);
+        for part in [
+            "<tspan class=\"prompt\">$ </tspan><tspan class=\"typed\">echo a \\</tspan>",
+            "<tspan class=\"prompt\">&gt; </tspan><tspan class=\"typed\">'&lt;b&gt;'</tspan>",
+            ">a &lt;b&gt;</text>",
+            "<tspan class=\"prompt\"># </tspan><tspan class=\"typed\">exit</tspan>",
+        ] {
+            assert!(svg.contains(part), "{part} in {svg}");
+        }
+        assert_eq!(svg.matches("<g ").count(), 2, "{svg}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use mdbook_stages::console::escape;
-use mdbook_stages::picture::{self, DIRECTORY, drawings};
+use mdbook_stages::picture::{self, DIRECTORY, drawings, recordings};
 use regex::Regex;
 use svgbob::Settings;
 
@@ -23,6 +23,9 @@ fn the_pictures_are_those_of_the_drawings() {
             let name = format!("{path}-{number}");
             let svg = draw(drawing, &name);
             wanted.insert(name, picture::file(&svg, drawing));
+        }
+        for (number, block) in (1..).zip(recordings(&chapter).unwrap()) {
+            wanted.insert(format!("{path}-terminal-{number}"), picture::terminal(&block));
         }
     }
     assert!(wanted.len() > 10, "only {} drawings", wanted.len());
