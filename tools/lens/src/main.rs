@@ -146,6 +146,11 @@ fn print(text: &str) -> Result<()> {
 
 fn watch(run: &Run) -> Result<ExitCode> {
     let (name, args) = run.program.split_first().context("name a program")?;
+    if name == "diff" && !std::env::args_os().any(|word| word == "--") {
+        bail!(
+            "diff comes before its options: cargo lens diff 04 05 --width 100 (the program diff: cargo lens -- diff)"
+        );
+    }
     let program = Program::find(name, args, run.rootless)?;
     let output =
         run.output.as_ref().map(File::create).transpose().context("make the output file")?;

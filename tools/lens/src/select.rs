@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use nix::errno::Errno;
+
 use crate::calls::Meaning;
-use crate::record::{Call, EXIT, Recording};
+use crate::record::{Call, EXIT, Process, Recording};
 
 /// A row to show: one call, or several that differ little.
 #[derive(Clone, Debug)]
@@ -40,14 +42,15 @@ pub fn select(recording: &Recording, all: bool) -> Selection<'_> {
             None => shown.push(call),
         }
     }
-    let alike = if all { HashMap::new() } else { alike(&shown, recording) };
-    let hidden = |call: &Call| alike.get(&call.process).is_some_and(|first| *first != call.process);
-    shown.retain(|call| !hidden(call));
-    let mut counts = HashMap::new();
-    for first in alike.values() {
-        *counts.entry(*first).or_insert(0) += 1;
+    let alike = if all { Vec::new() } else { alike(&shown, recording) };
+    shown.retain(|call| !alike.iter().any(|alike| alike.processes[1..].contains(&call.process)));
+    let mut rows = group(&shown);
+    for Alike { processes, texts } in &alike {
+        let own = rows.iter_mut().filter(|row| row.call.process == processes[0]);
+        let differ = own.zip(texts).filter_map(|(row, text)| Some((row, text.clone()?)));
+        differ.for_each(|(row, text)| row.text = text);
     }
-    let rows = group(&shown);
+    let counts = alike.iter().map(|alike| (alike.processes[0], alike.processes.len())).collect();
     let left_out = left_out.into_iter().map(|(reason, count)| (count, reason)).collect();
     Selection { rows, left_out, alike: counts }
 }
@@ -61,6 +64,13 @@ fn reasons(recording: &Recording) -> Vec<Option<&'static str>> {
     }
     let mut reasons = vec![None; calls.len()];
     for own in of_process.values() {
+        let executes = own.iter().any(|index| calls[*index].call == "execve");
+        if executes && own.iter().all(|index| is_vain(&calls[*index])) {
+            own.iter().for_each(|index| {
+                reasons[*index] = Some("calls of processes that find no program to execute")
+            });
+            continue;
+        }
         for (place, index) in own.iter().enumerate() {
             let neighbour = |step: isize| {
                 let place = usize::try_from(place as isize + step).ok()?;
@@ -70,6 +80,11 @@ fn reasons(recording: &Recording) -> Vec<Option<&'static str>> {
         }
     }
     reasons
+}
+
+/// Whether a call is one of a process that looks for a program in vain, and ends.
+fn is_vain(call: &Call) -> bool {
+    call.call == EXIT || call.call == "execve" && call.result == Some(Err(Errno::ENOENT))
 }
 
 fn reason(call: &Call, before: Option<&Call>, after: Option<&Call>) -> Option<&'static str> {
@@ -94,20 +109,75 @@ fn reason(call: &Call, before: Option<&Call>, after: Option<&Call>) -> Option<&'
 /// How many processes may do the same before only the first of them is shown.
 const FEW: usize = 3;
 
-/// Returns the processes that do the same as others of the same parent: each with the first of them.
-fn alike(shown: &[&Call], recording: &Recording) -> HashMap<usize, usize> {
-    let mut does: BTreeMap<usize, String> = BTreeMap::new();
+/// Processes that do the same, or differ in one word of a row. The first stands for all of them.
+struct Alike {
+    processes: Vec<usize>,
+    /// What its rows say where they differ.
+    texts: Vec<Option<String>>,
+}
+
+impl Alike {
+    /// Returns processes as one, each of them with the texts of its rows. None where they differ in more than one way.
+    fn of(processes: &[(usize, Vec<String>)]) -> Option<Alike> {
+        let (_, first) = processes.first()?;
+        if processes.iter().any(|(_, rows)| rows.len() != first.len()) {
+            return None;
+        }
+        let mut texts = Vec::new();
+        for row in 0..first.len() {
+            let of_all: Vec<_> = processes.iter().map(|(_, rows)| rows[row].as_str()).collect();
+            let differs = of_all.iter().any(|text| *text != of_all[0]);
+            texts.push(if differs { Some(fold(&of_all)?) } else { None });
+        }
+        Some(Alike { processes: processes.iter().map(|(process, _)| *process).collect(), texts })
+    }
+}
+
+/// Returns the processes that do the same as others of the same parent.
+fn alike(shown: &[&Call], recording: &Recording) -> Vec<Alike> {
+    let mut does: BTreeMap<usize, Vec<&Call>> = BTreeMap::new();
     for call in shown {
-        let text = call.text.replace(&recording.processes[call.process].pid.to_string(), "PID");
-        *does.entry(call.process).or_default() += &format!("{text} {:?}\n", call.result.is_some());
+        does.entry(call.process).or_default().push(call);
     }
-    let mut same: HashMap<_, Vec<usize>> = HashMap::new();
-    for (process, text) in does {
-        let parent = recording.processes[process].parent;
-        same.entry((parent, text)).or_default().push(process);
+    let mut similar: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (process, calls) in does {
+        let Process { parent, pid, .. } = &recording.processes[process];
+        // Of a call on what is different, such as another program, even the first word differs.
+        let first_word = |call: &Call| call.text.split(' ').next().map(str::to_owned);
+        let kind = |call: &&Call| (first_word(call), call.result.map(|result| result.is_ok()));
+        let kinds: Vec<_> = calls.iter().map(kind).collect();
+        let text = |row: Row| without_pid(&row.text, *pid);
+        let rows: Vec<_> = group(&calls).into_iter().map(text).collect();
+        similar.entry((*parent, kinds)).or_default().push((process, rows));
     }
-    let many = same.into_values().filter(|same| same.len() > FEW);
-    many.flat_map(|same| same.clone().into_iter().map(move |process| (process, same[0]))).collect()
+    let mut found = Vec::new();
+    for processes in similar.into_values() {
+        if let Some(alike) = Alike::of(&processes) {
+            found.push(alike);
+            continue;
+        }
+        // Some of them may be.
+        let mut same: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for process in processes {
+            same.entry(process.1.clone()).or_default().push(process);
+        }
+        found.extend(same.values().filter_map(|same| Alike::of(same)));
+    }
+    found.retain(|alike| alike.processes.len() > FEW);
+    found
+}
+
+/// Returns a text with "PID" in the place of a process id: of a whole word, and not of a part of `/lib64/ld-x86-64.so`.
+fn without_pid(text: &str, pid: i32) -> String {
+    let pid = pid.to_string();
+    let is_end = |c: char| " /\",()[]=".contains(c);
+    let words = text.split_inclusive(is_end);
+    words
+        .map(|word| match word.strip_prefix(&pid) {
+            Some(rest) if rest.chars().all(is_end) => format!("PID{rest}"),
+            _ => word.to_owned(),
+        })
+        .collect()
 }
 
 /// Groups calls of a process that follow each other and come from the same line, whatever other processes do
@@ -201,13 +271,14 @@ fn fold(texts: &[&str]) -> Option<String> {
     Some(folded.join(" "))
 }
 
+/// Lists words, as many as fit into a line with the rest.
 fn listed(words: &[&str]) -> String {
-    const MOST: usize = 8;
-    match words.get(MOST..) {
-        Some(more) if !more.is_empty() => {
-            format!("{},… {} more", words[..MOST].join(","), more.len())
-        }
-        _ => words.join(","),
+    const MOST: usize = 36;
+    let length = |count: usize| words[..count].iter().map(|word| word.len() + 1).sum::<usize>();
+    let count = (1..=words.len()).rev().find(|count| length(*count) <= MOST).unwrap_or(1);
+    match words.len() - count {
+        0 => words.join(","),
+        more => format!("{},… {more} more", words[..count].join(",")),
     }
 }
 
@@ -233,7 +304,7 @@ fn common_ends(words: &[&str]) -> (usize, usize) {
         .rev()
         .find(|length| {
             let tail = first.get(first.len() - length..).unwrap_or_default();
-            (*length == 0 || tail.starts_with(['/', ')', ','])) && shared(*length, &end)
+            (*length == 0 || tail.starts_with(['/', ')', ',', ']'])) && shared(*length, &end)
         })
         .unwrap_or(0);
     (before, after)
@@ -242,6 +313,16 @@ fn common_ends(words: &[&str]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_id_is_a_whole_number() {
+        assert_eq!(
+            without_pid("write /proc/64/uid_map \"64\"", 64),
+            "write /proc/PID/uid_map \"PID\""
+        );
+        let others = "execve(/lib64/ld-linux-x86-64.so.2, [164 640])";
+        assert_eq!(without_pid(others, 64), others);
+    }
 
     #[test]
     fn what_differs_in_repeated_calls_is_in_braces_once() {
@@ -256,6 +337,10 @@ mod tests {
         assert_eq!(
             fold(&["umount2(/a/x, 0)", "umount2(/a/y, 0)"]).as_deref(),
             Some("umount2(/a/{x,y}, 0)")
+        );
+        assert_eq!(
+            fold(&["execve(/ld, [/ld /usr/bin/a])", "execve(/ld, [/ld /usr/sbin/b])"]).as_deref(),
+            Some("execve(/ld, [/ld /usr/{bin/a,sbin/b}])")
         );
         assert_eq!(fold(&["clone()", "clone()"]).as_deref(), Some("clone()"));
         assert_eq!(fold(&["a b", "a"]), None);

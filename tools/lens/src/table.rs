@@ -65,7 +65,9 @@ pub fn table(recording: &Recording, selection: &Selection, width: usize) -> Stri
             if last != Some(of) && !is_end {
                 let _ = writeln!(table.text, "{}", heading(row.call, recording));
             }
-            table.row(row);
+            if !is_end || selection.alike.contains_key(&of.0) || !table.ends_with(row) {
+                table.row(row);
+            }
         }
         last = Some(of);
         if let (true, Some(count)) = (is_end, selection.alike.get(&row.call.process)) {
@@ -118,6 +120,20 @@ impl Table<'_> {
             let _ = writeln!(self.text, "{line}");
             place.clear();
         }
+    }
+
+    /// Puts the end of a process beside its last call, and returns whether there was room.
+    fn ends_with(&mut self, row: &Row) -> bool {
+        let last = self.text.lines().next_back().unwrap_or_default();
+        let used = anstream::adapter::strip_str(last).to_string().chars().count();
+        let end = format!("  {}", row.text);
+        if used + end.chars().count() > self.width {
+            return false;
+        }
+        self.text.truncate(self.text.trim_end_matches('\n').len());
+        let _ = writeln!(self.text, "{end}");
+        self.refer(row.call, &mut [(self.width, String::new())], self.width);
+        true
     }
 
     /// Says what to read about a call.

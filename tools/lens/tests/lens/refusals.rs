@@ -18,6 +18,11 @@ pub fn a_program_that_is_not_there_is_refused(lens: &Stage) {
     lens.run(["--", "/tmp/text"]).refused(&["/tmp/text cannot be executed"]);
 }
 
+pub fn options_before_diff_are_refused(lens: &Stage) {
+    lens.run(["--width", "100", "diff", "04", "05"])
+        .refused(&["cargo lens diff 04 05 --width 100"]);
+}
+
 fn executable(path: &str, bytes: &[u8]) {
     fs::write(path, bytes).expect("write");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("chmod");

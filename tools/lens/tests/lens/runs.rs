@@ -102,6 +102,14 @@ pub fn a_process_that_forks_hundreds_of_times_is_followed_and_shown_in_few_lines
     assert!(table.stdout.contains("299 more processes do the same"), "{}", table.stdout);
 }
 
+pub fn processes_that_differ_in_one_word_are_shown_as_one(lens: &Stage) {
+    let script = "for n in a b c d e f g h i j k l m n o p q r s t; do /bin/true $n; done; exit 9";
+    let table = lens.run(["--", "sh", "-c", script]);
+    let words = "/bin/true {a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,… 2 more}]";
+    assert!(table.stdout.contains(words), "{}", table.stdout);
+    assert!(table.stdout.contains("19 more processes do the same"), "{}", table.stdout);
+}
+
 pub fn threads_are_of_their_process_and_their_ends_are_not_its_end(lens: &Stage) {
     let seen = provoked(lens, &["threads"]);
     assert_eq!(seen.output.code, 0, "{:?}", seen.output);
