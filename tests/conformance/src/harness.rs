@@ -17,8 +17,8 @@ use nix::unistd::{Pid, alarm, chdir, getegid, geteuid};
 
 use common::check::{check, init_logging};
 use common::reexec;
-use testbed::cgroup;
 use testbed::host::{self, HOSTNAME, ORDINARY, one_id};
+use testbed::{cgroup, reading};
 
 use crate::beside::{self, Beside};
 use crate::needs::{self, CGROUP, ROOT, SKIPPED, skip, skipped};
@@ -218,7 +218,7 @@ fn run_steps(suite: &Suite) -> ExitCode {
                 let said = failed.message().unwrap_or_default();
                 // The first line is the exit status of the test.
                 let said = said.split_once('\n').map_or(said, |(_, said)| said).trim_end();
-                eprintln!("\nTODO {todo}: {name}\n\n{said}\nRead {read}\n");
+                eprintln!("\nTODO {todo}: {name}\n\n{said}\n{}\n", reading::say(read));
                 return ExitCode::FAILURE;
             }
         }

@@ -8,6 +8,7 @@ pub mod host;
 pub mod network;
 pub mod probe;
 pub mod programs;
+pub mod reading;
 pub mod snapshot;
 
 use std::thread;

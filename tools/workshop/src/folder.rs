@@ -2,6 +2,7 @@
 //! it is, and `git pull` there has nothing to merge.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use common::quote::quoted;
 
 use crate::info::{Exercise, Info, workshop};
+use crate::plan::Plan;
 
 /// Makes the folder.
 ///
@@ -18,36 +20,19 @@ use crate::info::{Exercise, Info, workshop};
 ///
 /// The folder is there and is not empty; there is no such plan; a file can't be written.
 pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
-    let chosen = chosen(plan, info)?;
+    let plan = plan.map(|name| Plan::read(name, info)).transpose()?;
     if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{} is not empty", quoted(directory));
     }
-    let clone = fs::canonicalize(workshop().join("..")).context("find this clone")?;
-    ensure!(
-        !clone.to_string_lossy().contains(['"', '\\', '\'']),
-        "{} has a quote in its name, which a Cargo.toml can't have",
-        quoted(&clone)
+    let chosen = plan.as_ref().map_or_else(
+        || info.exercises.iter().collect::<Vec<_>>(),
+        |plan| plan.exercises.iter().map(|(exercise, _)| *exercise).collect(),
     );
-    for exercise in &chosen {
-        for kind in ["exercises", "solutions"] {
-            let file = Path::new(kind).join(exercise.file());
-            write(&directory.join(&file), &read(&workshop().join(&file))?)?;
-        }
+    copy(directory, &chosen, info)?;
+    if let Some(plan) = plan {
+        let file = directory.join("info.toml");
+        write(&file, &plan.welcome(&read(&file)?)?)?;
     }
-    copy_stages(&workshop().join("stages"), &directory.join("stages"), &clone)?;
-    let list: String = chosen.iter().map(|exercise| exercise.text.as_str()).collect();
-    write(&directory.join("info.toml"), &format!("{}{list}", info.head))?;
-    let manifest = manifest(&read(&workshop().join("Cargo.toml"))?, &chosen, &clone)?;
-    write(&directory.join("Cargo.toml"), &manifest)?;
-    write(&directory.join("Cargo.lock"), &read(&workshop().join("Cargo.lock"))?)?;
-    write(&directory.join(".gitignore"), "/target\n/.rustlings-state.txt\n")?;
-    let alias = format!(
-        "[alias]\nworkshop = [\n    \"run\", \"-q\", \"--manifest-path\", \"{}/Cargo.toml\", \"-p\", \"workshop-tool\", \"--\",\n]\n",
-        clone.display()
-    );
-    write(&directory.join(".cargo/config.toml"), &alias)?;
-    let recommended = "{\n    \"recommendations\": [\"rust-lang.rust-analyzer\"]\n}\n";
-    write(&directory.join(".vscode/extensions.json"), recommended)?;
     let committed = commit(directory);
     println!("{} has {} exercises. Type", quoted(directory), chosen.len());
     println!("    cd {} && rustlings", quoted(directory));
@@ -57,25 +42,82 @@ pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
     Ok(())
 }
 
-/// Returns the exercises of a plan, in the order of the list.
-fn chosen<'a>(plan: Option<&str>, info: &'a Info) -> Result<Vec<&'a Exercise>> {
-    let Some(plan) = plan else { return Ok(info.exercises.iter().collect()) };
-    let plans = workshop().join("plans");
-    ensure!(!plan.contains('/'), "the name of a plan has no slash: {}", quoted(plan));
-    let Ok(names) = fs::read_to_string(plans.join(plan)) else {
-        let mut known: Vec<_> = fs::read_dir(&plans)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect();
-        known.sort();
-        bail!("there is no plan {}: there are {}", quoted(plan), known.join(", "));
-    };
-    for name in names.lines() {
-        info.exercise(name)?;
+/// Puts these exercises into a folder, the stages to write, and what finds the rest in this clone.
+///
+/// # Errors
+///
+/// A file can't be read or written.
+pub fn copy(directory: &Path, chosen: &[&Exercise], info: &Info) -> Result<()> {
+    let clone = fs::canonicalize(workshop().join("..")).context("find this clone")?;
+    ensure!(
+        !clone.to_string_lossy().contains(['"', '\\', '\'']),
+        "{} has a quote in its name, which a Cargo.toml can't have",
+        quoted(&clone)
+    );
+    for exercise in chosen {
+        for kind in ["exercises", "solutions"] {
+            let file = Path::new(kind).join(exercise.file());
+            write(&directory.join(&file), &read(&workshop().join(&file))?)?;
+        }
     }
-    let is_in_plan = |exercise: &&Exercise| names.lines().any(|name| name == exercise.name);
-    Ok(info.exercises.iter().filter(is_in_plan).collect())
+    copy_stages(&workshop().join("stages"), &directory.join("stages"), &clone)?;
+    let list: String = chosen.iter().map(|exercise| exercise.text.as_str()).collect();
+    write(&directory.join("info.toml"), &format!("{}{list}", info.head))?;
+    let manifest = manifest(&read(&workshop().join("Cargo.toml"))?, chosen, &clone)?;
+    write(&directory.join("Cargo.toml"), &manifest)?;
+    write(&directory.join("Cargo.lock"), &read(&workshop().join("Cargo.lock"))?)?;
+    let ignored = "/target\n/book\n/.rustlings-state.txt\n/.stages-state.txt\n";
+    write(&directory.join(".gitignore"), ignored)?;
+    write(&directory.join(".cargo/config.toml"), &configuration(&clone, directory)?)?;
+    let recommended = "{\n    \"recommendations\": [\"rust-lang.rust-analyzer\"]\n}\n";
+    write(&directory.join(".vscode/extensions.json"), recommended)?;
+    write(&directory.join(".vscode/settings.json"), SETTINGS)?;
+    let grade = read(&workshop().join("grade.yml"))?;
+    let grade = grade.replace(NOWHERE, &origin(&clone).unwrap_or_else(|| NOWHERE.into()));
+    write(&directory.join(".github/workflows/grade.yml"), &grade)?;
+    // What the tests name as book/src/... is found here, too.
+    let link = directory.join("book");
+    if !link.is_symlink() {
+        symlink(clone.join("book"), &link).with_context(|| format!("link {}", quoted(&link)))?;
+    }
+    Ok(())
+}
+
+/// What the editor's rust-analyzer is told: where the workspace is, and to build beside the runner, which otherwise would
+/// wait for it after each change.
+const SETTINGS: &str = r#"{
+    "rust-analyzer.linkedProjects": ["Cargo.toml"],
+    "rust-analyzer.cargo.targetDir": true
+}
+"#;
+
+/// Stands in grade.yml for the address of this clone's origin.
+const NOWHERE: &str = "ADDRESS";
+
+/// Returns the address that this clone comes from, if it is one that others can have it from.
+fn origin(clone: &Path) -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["remote", "get-url", "origin"]).current_dir(clone);
+    let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let address = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    address.starts_with("https://").then_some(address)
+}
+
+/// Returns a configuration with `cargo workshop` in it. It builds in the learner's folder, since the clone may be somebody
+/// else's.
+fn configuration(clone: &Path, directory: &Path) -> Result<String> {
+    let own = fs::canonicalize(directory).with_context(|| format!("find {}", quoted(directory)))?;
+    ensure!(
+        !own.to_string_lossy().contains(['"', '\\', '\'']),
+        "{} has a quote in its name, which Cargo's configuration can't have",
+        quoted(&own)
+    );
+    Ok(format!(
+        "[alias]\nworkshop = [\n    \"run\", \"-q\", \"--manifest-path\", \"{}/Cargo.toml\",\n    \
+         \"--target-dir\", \"{}/target/tool\", \"-p\", \"workshop-tool\", \"--\",\n]\n",
+        clone.display(),
+        own.display(),
+    ))
 }
 
 /// Returns a Cargo.toml with the programs of these exercises, whose other paths are those of the clone.
@@ -140,11 +182,13 @@ fn commit(directory: &Path) -> bool {
     git(&["init"]) && git(&["add", "--all"]) && git(&["commit", "--message", "As handed out"])
 }
 
-fn read(file: &Path) -> Result<String> {
+/// Reads a file.
+pub fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file).with_context(|| format!("read {}", quoted(file)))
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+/// Writes a file, and makes the directories that it is in.
+pub fn write(file: &Path, text: &str) -> Result<()> {
     let directory = file.parent().context("a file is in a directory")?;
     fs::create_dir_all(directory).with_context(|| format!("make {}", quoted(directory)))?;
     fs::write(file, text).with_context(|| format!("write {}", quoted(file)))

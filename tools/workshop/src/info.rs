@@ -26,6 +26,8 @@ pub struct Exercise {
     pub name: String,
     /// Its folder in `exercises` and in `solutions`.
     pub directory: String,
+    /// How long it takes, by the plan.
+    pub minutes: u32,
     /// Its lines in the file.
     pub text: String,
 }
@@ -35,9 +37,18 @@ impl Info {
     ///
     /// # Errors
     ///
-    /// The file can't be read, or an exercise in it has no name or no directory.
+    /// Those of [`Info::read_in`].
     pub fn read() -> Result<Info> {
-        let file = workshop().join("info.toml");
+        Info::read_in(&workshop())
+    }
+
+    /// Reads the list of a folder.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read, or an exercise in it has no name, no directory or no minutes.
+    pub fn read_in(folder: &Path) -> Result<Info> {
+        let file = folder.join("info.toml");
         let text = fs::read_to_string(&file).with_context(|| format!("read {}", quoted(&file)))?;
         let mut parts = text.split(MARK);
         let head = parts.next().unwrap_or_default().to_owned();
@@ -66,7 +77,8 @@ impl Exercise {
             value.with_context(|| format!("an exercise of info.toml has no {key}"))
         };
         let text = format!("{MARK}{text}");
-        Ok(Exercise { name: value("name")?, directory: value("dir")?, text })
+        let minutes = value("minutes")?.parse().context("minutes are a number")?;
+        Ok(Exercise { name: value("name")?, directory: value("dir")?, minutes, text })
     }
 
     /// Its file, below `exercises` or `solutions`.

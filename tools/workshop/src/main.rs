@@ -1,6 +1,8 @@
-//! A learner's own folder of exercises, their hints one at a time, and an exercise as it was handed out.
+//! A learner's own folder of exercises, their hints one at a time, an exercise as it was handed out, and how far somebody
+//! is; and for a teacher a talk track, a look at a class, and a grade.
 
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -10,7 +12,12 @@ use common::check::{check, init_logging};
 use info::Info;
 
 mod folder;
+mod grade;
 mod info;
+mod plan;
+mod progress;
+mod stages;
+mod talk;
 
 /// What the command line can say.
 #[derive(Parser)]
@@ -44,22 +51,74 @@ enum Command {
         /// Name of an exercise
         name: String,
     },
+    /// Shows how many exercises and stages are done here, and which TODO is next; or a line for each of several folders
+    Progress {
+        /// Folders of a class. Nothing in them is built
+        #[arg(value_name = "DIR")]
+        folders: Vec<PathBuf>,
+    },
+    /// Grades a folder by this clone's tests: a table in Markdown, and the status 1 unless all exercises are done
+    Grade {
+        /// Folder of a learner
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// Folder to build in
+        #[arg(long, value_name = "DIR", default_value = "target/grade")]
+        work: PathBuf,
+    },
+    /// Prints what to say, in the order of a plan, beside the clock
+    Talk {
+        /// Which plan: half-day or full-day
+        plan: String,
+        /// When it begins
+        #[arg(long, value_name = "HH:MM", default_value = "9:00", value_parser = minutes)]
+        from: u32,
+    },
+}
+
+/// Reads a time of day, and returns the minutes after midnight.
+fn minutes(time: &str) -> Result<u32, String> {
+    let parsed = time.split_once(':').and_then(|(hours, minutes)| {
+        Some((hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?))
+    });
+    match parsed {
+        Some((hours @ 0..24, minutes @ 0..60)) => Ok(hours * 60 + minutes),
+        _ => Err("a time of day, such as 9:30".into()),
+    }
 }
 
 fn main() -> ExitCode {
     init_logging();
-    check(run(&Args::parse().command).map(|()| ExitCode::SUCCESS))
+    check(run(&Args::parse().command))
 }
 
-fn run(command: &Command) -> Result<()> {
+fn run(command: &Command) -> Result<ExitCode> {
     let info = Info::read()?;
     match command {
-        Command::Init { directory, plan } => folder::make(directory, plan.as_deref(), &info),
+        Command::Init { directory, plan } => folder::make(directory, plan.as_deref(), &info)?,
         Command::Hint { name, step } => {
             let hint = info.exercise(name)?.hint(*step).context("info.toml has no such hint")?;
-            println!("{hint}");
-            Ok(())
+            tell(&format!("{hint}\n"))?;
         }
-        Command::Reset { name } => folder::reset(info.exercise(name)?),
+        Command::Reset { name } => folder::reset(info.exercise(name)?)?,
+        Command::Progress { folders } if folders.is_empty() => progress::show(&here())?,
+        Command::Progress { folders } => progress::compare(folders)?,
+        Command::Grade { folder, work } => return grade::grade(folder, work, &info),
+        Command::Talk { plan, from } => tell(&talk::track(plan, *from, &info)?)?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. Whoever reads it may have had enough, as head(1) has.
+fn tell(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("write"),
+        _ => Ok(()),
+    }
+}
+
+/// The folder with exercises that this is called in, or else the clone's.
+fn here() -> PathBuf {
+    let current = Path::new(".");
+    if current.join("info.toml").exists() { current.into() } else { info::workshop() }
 }

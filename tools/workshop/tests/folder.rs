@@ -43,10 +43,119 @@ fn a_plan_has_its_exercises_and_no_other() {
         .lines()
         .filter_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"')))
         .collect();
-    let mut expected: Vec<_> = plan.lines().collect();
-    assert_eq!(names.len(), expected.len());
-    expected.retain(|name| !names.contains(name));
-    assert!(expected.is_empty(), "{expected:?}");
+    let planned: Vec<_> = plan.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(names, planned);
+}
+
+#[test]
+fn rustlings_begins_with_the_minutes_of_the_plan_and_with_what_can_be_left_out() {
+    let directory = half_day();
+    let info = fs::read_to_string(directory.path().join("own/info.toml")).unwrap();
+    let minutes = info.lines().filter_map(|line| line.strip_prefix("minutes = "));
+    let minutes: u32 = minutes.map(|minutes| minutes.parse::<u32>().unwrap()).sum();
+    let welcome = info.split("\"\"\"").nth(1).unwrap();
+    for said in [
+        "The plan half-day: 11 exercises",
+        &format!("{} h {} min to write in", minutes / 60, minutes % 60),
+        "jump over\n    join, loopback\n",
+        "Containers, one diff at a time",
+    ] {
+        assert!(welcome.contains(said), "{said}: {welcome}");
+    }
+    assert!(welcome.lines().all(|line| line.len() <= 78), "{welcome}");
+}
+
+#[test]
+fn what_the_tests_name_is_found_in_the_folder() {
+    let directory = half_day();
+    assert!(directory.path().join("own/book/src/04-mount.md").exists());
+}
+
+#[test]
+fn an_editor_is_told_where_the_workspace_is() {
+    let directory = half_day();
+    let settings = directory.path().join("own/.vscode/settings.json");
+    let settings = fs::read_to_string(settings).unwrap();
+    let linked = settings.split_once("linkedProjects\": [\"").unwrap().1.split('"').next().unwrap();
+    assert!(directory.path().join("own").join(linked).exists(), "{settings}");
+}
+
+#[test]
+fn the_folder_is_graded_by_the_forge_in_commands_of_this_tool() {
+    let directory = half_day();
+    let workflow = directory.path().join("own/.github/workflows/grade.yml");
+    let workflow = fs::read_to_string(workflow).unwrap();
+    assert!(workflow.contains("cargo workshop grade \"$folder\""), "{workflow}");
+    // As clap has it: the command is known, and the folder is not there.
+    refuses(directory.path(), &["grade", "nowhere"], "nowhere/info.toml");
+}
+
+#[test]
+fn a_clone_that_only_others_may_write_to_is_built_in_the_folder() {
+    let directory = half_day();
+    let own = fs::canonicalize(directory.path().join("own")).unwrap();
+    let config = fs::read_to_string(own.join(".cargo/config.toml")).unwrap();
+    assert!(config.contains(&format!("\"{}/target/tool\"", own.display())), "{config}");
+}
+
+#[test]
+fn progress_counts_exercises_and_stages() {
+    let directory = half_day();
+    let own = directory.path().join("own");
+    let noted = "DON'T EDIT THIS FILE!\n\nnspid\n\nfirst_save\njoin\n";
+    fs::write(own.join(".rustlings-state.txt"), noted).unwrap();
+    let said = says(&own, &["progress"]);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], "2 of 11 exercises, 0 of 7 stages");
+    assert!(
+        lines[2].starts_with("nspid ") && lines[2].ends_with("10 minutes in the plan"),
+        "{said}"
+    );
+    assert_eq!(said.matches("not begun").count(), 7, "{said}");
+    // What has been noted of the stages is read from outside.
+    let noted = fs::read_to_string(own.join(".stages-state.txt")).unwrap();
+    let noted = noted.replacen("not begun", "done", 1);
+    fs::write(own.join(".stages-state.txt"), noted).unwrap();
+    let said = says(directory.path(), &["progress", "own"]);
+    assert!(said.contains("2 of 11 exercises, 1 of 7 stages"), "{said}");
+    assert!(said.contains(" at nspid ") && said.ends_with("saved 0 min ago\n"), "{said}");
+    refuses(directory.path(), &["progress", "nowhere"], "nowhere/info.toml");
+}
+
+#[test]
+fn a_stage_that_cannot_be_built_is_begun_and_not_done() {
+    let directory = half_day();
+    let own = directory.path().join("own");
+    let main = own.join("stages/02-uts-hostname/src/main.rs");
+    let code = fs::read_to_string(&main).unwrap();
+    fs::write(&main, format!("{code}fn spoilt(\n")).unwrap();
+    // So that Cargo says so at once.
+    let manifest = own.join("stages/02-uts-hostname/Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{text}[spoilt\n")).unwrap();
+    let said = says(&own, &["progress"]);
+    assert!(said.contains("0 of 7 stages") && said.contains("02-uts-hostname  error"), "{said}");
+    assert_eq!(said.matches("not begun").count(), 6, "{said}");
+}
+
+#[test]
+fn a_talk_has_the_clock_and_the_words_of_the_book() {
+    let directory = tempdir().unwrap();
+    let track = says(directory.path(), &["talk", "half-day", "--from", "13:30"]);
+    let chapter = fs::read_to_string("../../book/src/03-pid.md").unwrap();
+    let failure = chapter.split_once("{#failure}\n").unwrap().1.trim().lines().next().unwrap();
+    for said in [
+        "## 13:30 (10 minutes)",
+        "## 14:15 (10 minutes) 03: the talk\n",
+        failure,
+        "- `proc_of_its_own`: `1 outer`",
+        "- quiz_files, 20 minutes. Ask: Which exercises",
+    ] {
+        assert!(track.contains(said), "{said}: {track}");
+    }
+    refuses(directory.path(), &["talk", "week"], "no plan week");
+    let output = tool(directory.path(), &["talk", "half-day", "--from", "25:00"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 // `rename` gives a running container another hostname. It makes a new namespace and renames that one, so the
 // container never hears of it.
 //
-// Read: book/src/01-uts.md#run, setns(2), namespaces(7).
+// Read: book/src/every-day.md#exec, setns(2), namespaces(7).
 
 use anyhow::Result;
 use nix::sched::{CloneFlags, unshare};
@@ -31,7 +31,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/01-uts.md#run and setns(2)";
+    const READ: &str = "book/src/every-day.md#exec and setns(2)";
 
     fn container() -> Result<()> {
         Ok(unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS)?)

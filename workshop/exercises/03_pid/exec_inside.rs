@@ -6,7 +6,7 @@
 //
 // Here the hostname is the container's, and all else is still the host's.
 //
-// Read: book/src/01-uts.md#run, setns(2), pidfd_open(2).
+// Read: book/src/every-day.md#exec, setns(2), pidfd_open(2).
 
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::Command;
@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/01-uts.md#run and setns(2)";
+    const READ: &str = "book/src/every-day.md#exec and setns(2)";
 
     /// Where the program notes what it sees. It is on a mount that the container shares.
     const SEEN: &str = "/tmp/seen";

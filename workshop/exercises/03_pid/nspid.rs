@@ -4,7 +4,7 @@
 // a number of its own for it. So "process 1" says little as long as nobody says where.
 // /proc/PID/status has all of the numbers, in one line.
 //
-// Read: book/src/03-pid.md#run, pid_namespaces(7), proc_pid_status(5).
+// Read: book/src/03-pid.md#run, pid_namespaces(7), proc_pid_status(5) (in Debian 12: proc(5)).
 
 use anyhow::Result;
 use nix::unistd::Pid;

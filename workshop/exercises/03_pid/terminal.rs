@@ -59,7 +59,8 @@ mod tests {
         host.start(|| take(terminal))
     }
 
-    /// Returns a column of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5).
+    /// Returns a column of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5),
+    /// in Debian 12 proc(5).
     fn column(process: &Container<()>, number: usize) -> String {
         let stat = process.read("stat");
         let columns = stat.rsplit(") ").next().unwrap_or_default();

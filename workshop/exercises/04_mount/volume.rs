@@ -7,7 +7,7 @@
 // A bind mount takes no flags but MS_REC. The kernel says nothing to others, and does nothing about them: the container
 // can write to all of its volumes.
 //
-// Read: book/src/what-a-container-is.md#images, mount(2), "Remounting an existing mount".
+// Read: book/src/every-day.md#volume, mount(2), "Remounting an existing mount".
 
 use std::fs;
 use std::path::Path;
@@ -42,7 +42,7 @@ mod tests {
 
     const NONE: Option<&str> = None;
 
-    const READ: &str = "mount(2), \"Remounting an existing mount\"";
+    const READ: &str = "book/src/every-day.md#volume and mount(2), \"Remounting an existing mount\"";
 
     const SOURCES: [&str; 2] = ["/tmp/letters", "/tmp/parcels"];
 

@@ -5,7 +5,7 @@
 // gone for good, for the process and all that come after it; so the one who drops it is the child, and not the
 // launcher.
 //
-// Read: book/src/05-user.md#may, capabilities(7), "Capability bounding set", prctl(2).
+// Read: book/src/every-day.md#restrictions, capabilities(7), "Capability bounding set", prctl(2).
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/05-user.md#may and capabilities(7)";
+    const READ: &str = "book/src/every-day.md#restrictions and capabilities(7)";
 
     /// CAP_NET_BIND_SERVICE, to listen on a port below 1024: linux/capability.h.
     const BIND: c_ulong = 10;

@@ -4,7 +4,7 @@
 // them up waits for the next period. That holds even if nobody else wants the processor, unlike a share such as
 // cpu.weight. One file has the quota, and it has other names on cgroup v1 and v2: `quota_file` knows them.
 //
-// Read: book/src/controllers.md#list, and cgroup-v2.rst of the kernel's documentation, "cpu.max".
+// Read: book/src/every-day.md#cpus, and cgroup-v2.rst of the kernel's documentation, "cpu.max".
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/controllers.md#list and cgroup-v2.rst, \"cpu.max\"";
+    const READ: &str = "book/src/every-day.md#cpus and cgroup-v2.rst, \"cpu.max\"";
 
     const PERCENT: u64 = 5;
 

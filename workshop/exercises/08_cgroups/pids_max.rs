@@ -4,7 +4,7 @@
 // to one file of it, and a process id to another. That order keeps a process from being there without its limit.
 // It is the same on cgroup v1 and v2.
 //
-// Read: book/src/08-cgroups.md#go, cgroups(7).
+// Read: book/src/08-cgroups.md#shell, cgroups(7).
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/08-cgroups.md#go and cgroups(7)";
+    const READ: &str = "book/src/08-cgroups.md#shell and cgroups(7)";
 
     const LIMIT: u32 = 5;
 

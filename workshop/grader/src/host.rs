@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 use nix::libc::{SYS_write, c_long};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2};
-use testbed::{cgroup, probe};
+use testbed::{cgroup, probe, reading};
 
 use crate::container::{Container, Parked, Process, Value, learn};
 use crate::shows::Shows;
@@ -352,7 +352,7 @@ impl Host {
     /// Ends the test as failed, with where to read.
     #[track_caller]
     pub fn fail(&self, why: &str) -> ! {
-        panic!("{why}\nRead {}", self.read)
+        panic!("{why}\n{}", reading::say(&self.read))
     }
 }
 

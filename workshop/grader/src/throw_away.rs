@@ -46,6 +46,7 @@ pub fn run(
             if user {
                 // In the host's user namespace the one user is root. Here they get their own id back.
                 enter(CloneFlags::CLONE_NEWUSER, (uid, 0), (gid, 0))?;
+                drop_capabilities().context("give up the capabilities of who has made it")?;
             }
             test()
         })?;
@@ -62,6 +63,17 @@ pub fn run(
 fn enter(flags: CloneFlags, uid: (u32, u32), gid: (u32, u32)) -> Result<()> {
     unshare(flags).context(common::reexec::Step::Clone(flags))?;
     common::reexec::write_id_maps(getpid(), &one_id(uid.0, uid.1), &one_id(gid.0, gid.1))
+}
+
+/// Leaves this process no capability, as an ordinary user has none: capset(2).
+fn drop_capabilities() -> Result<()> {
+    /// The version of the structures for 64 capabilities: linux/capability.h.
+    const VERSION_3: u32 = 0x2008_0522;
+    let header: [u32; 2] = [VERSION_3, 0];
+    let sets = [0u32; 6];
+    // SAFETY: the kernel reads a header, and two times three sets of 32 bits.
+    Errno::result(unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const sets) })?;
+    Ok(())
 }
 
 /// Makes all mounts read-only, but for the cgroup, and for /proc: where that is read-only, no other one may be mounted

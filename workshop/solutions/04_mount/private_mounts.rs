@@ -4,7 +4,7 @@
 // belongs to the peer group of its original: what is mounted on one of them shows up on the others, in both
 // directions. So unshare(2) alone keeps no mount from the host.
 //
-// Read: book/src/04-mount.md#failure, mount_namespaces(7), mount(2).
+// Read: book/src/04-mount.md#shell, mount_namespaces(7), mount(2).
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ mod tests {
 
     const NONE: Option<&str> = None;
 
-    const READ: &str = "book/src/04-mount.md#failure and mount_namespaces(7)";
+    const READ: &str = "book/src/04-mount.md#shell and mount_namespaces(7)";
 
     /// On mounts that are not the root directory's.
     const DIRECTORIES: [&str; 2] = ["/tmp", "/tmp/below"];

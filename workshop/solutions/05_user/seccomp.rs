@@ -7,7 +7,7 @@
 //
 // This one lets everything pass.
 //
-// Read: seccomp(2), "Filters".
+// Read: book/src/every-day.md#restrictions, seccomp(2), "Filters".
 
 use anyhow::Result;
 use nix::errno::Errno;
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "seccomp(2), \"Filters\"";
+    const READ: &str = "book/src/every-day.md#restrictions and seccomp(2), \"Filters\"";
 
     /// Makes two calls, and returns what comes of each, as in `EPERM, done`.
     fn try_both() -> String {

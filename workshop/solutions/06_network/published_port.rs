@@ -6,7 +6,7 @@
 //
 // Here it happens after the route has been chosen, when the packet is for the machine already.
 //
-// Read: book/src/internet.md#masquerading, nft(8), NAT STATEMENTS.
+// Read: book/src/every-day.md#port, nft(8), NAT STATEMENTS.
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/internet.md#masquerading and nft(8), NAT STATEMENTS";
+    const READ: &str = "book/src/every-day.md#port and nft(8), NAT STATEMENTS";
 
     const CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
     const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 1);
@@ -110,7 +110,7 @@ mod tests {
             let [container, internet] = networks(host);
             host.run(|| publish(MACHINE, 80, CONTAINER, OWN[1]));
             host.inside(&internet, || network::call_port(MACHINE, 80));
-            // The column of the port, as the kernel writes it: proc_pid_net(5).
+            // The column of the port, as the kernel writes it: proc_pid_net(5), in Debian 12 proc(5).
             let table = container.read("net/tcp");
             let connected = table.lines().filter(|line| line.contains(":1F75 016433C6:")).count();
             host.shows("connections from the Internet to port 8053 of the container", connected)

@@ -5,7 +5,7 @@
 // moment. `container` makes one, and reads a path that begins with `/..`. On cgroup v2 it may not even get there: a
 // move out of the namespace is refused, with ENOENT.
 //
-// Read: book/src/08-cgroups.md#diff, cgroup_namespaces(7).
+// Read: book/src/08-cgroups.md#shell, cgroup_namespaces(7).
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/08-cgroups.md#diff and cgroup_namespaces(7)";
+    const READ: &str = "book/src/08-cgroups.md#shell and cgroup_namespaces(7)";
 
     #[test]
     fn the_container_reads_that_it_is_in_the_root() {

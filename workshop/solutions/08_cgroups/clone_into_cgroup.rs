@@ -6,7 +6,7 @@
 //
 // This child is born where its parent is.
 //
-// Read: book/src/08-cgroups.md#order, clone(2), "CLONE_INTO_CGROUP".
+// Read: book/src/around.md#calls, clone(2), "CLONE_INTO_CGROUP".
 
 use std::fs::File;
 use std::mem;
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/08-cgroups.md#order and clone(2), \"CLONE_INTO_CGROUP\"";
+    const READ: &str = "book/src/around.md#calls and clone(2), \"CLONE_INTO_CGROUP\"";
 
     /// Makes a cgroup of this name, and opens it.
     fn open(host: &Host, name: &str) -> File {

@@ -4,7 +4,7 @@
 // stops a whole cgroup, and its processes do not notice. To ask for it is not to have it: the kernel says when the
 // last one has stopped. The files have other names on cgroup v1 and v2: `Files` knows them.
 //
-// Read: book/src/controllers.md#list, and cgroup-v2.rst of the kernel's documentation, "cgroup.freeze".
+// Read: book/src/every-day.md#pause, and cgroup-v2.rst of the kernel's documentation, "cgroup.freeze".
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/controllers.md#list and cgroup-v2.rst, \"cgroup.freeze\"";
+    const READ: &str = "book/src/every-day.md#pause and cgroup-v2.rst, \"cgroup.freeze\"";
 
     /// Starts a process that never rests for long. Returns its id.
     fn restless() -> Result<i32> {

@@ -4,7 +4,7 @@
 // not enough it kills a process of the cgroup, and counts that. So a limit without one for swap may only be slow.
 // The files have other names on cgroup v1 and v2: `Files` knows them.
 //
-// Read: book/src/controllers.md#list, cgroups(7), and cgroup-v2.rst of the kernel's documentation, "Memory".
+// Read: book/src/every-day.md#memory, cgroups(7), and cgroup-v2.rst of the kernel's documentation, "Memory".
 
 use std::fs;
 use std::path::Path;
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    const READ: &str = "book/src/controllers.md#list and cgroup-v2.rst, \"Memory\"";
+    const READ: &str = "book/src/every-day.md#memory and cgroup-v2.rst, \"Memory\"";
 
     const LIMIT: u64 = 16 << 20;
 

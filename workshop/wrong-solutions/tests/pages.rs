@@ -41,8 +41,70 @@ fn a_plan_of_the_tool_is_that_of_the_page() -> Result<()> {
                 row[2].split(", ").map(|name| name.trim_matches('`')).collect::<Vec<_>>()
             })
             .collect();
-        assert_eq!(listed.lines().collect::<Vec<_>>(), named, "{plan}");
+        let names = listed.lines().map(|line| line.split(',').next().unwrap_or_default());
+        assert_eq!(names.collect::<Vec<_>>(), named, "{plan}");
     }
+    Ok(())
+}
+
+#[test]
+fn what_a_plan_leaves_out_when_time_runs_short_is_what_the_page_leaves_out() -> Result<()> {
+    let page = fs::read_to_string(format!("{PAGES}/plan.md"))?;
+    let rows: Vec<_> = section(&page, "{#jump}").lines().filter_map(cells).collect();
+    let late = rows.iter().find(|row| row[0] == "late").expect("a row for who is late");
+    for (column, plan) in [(1, "half-day"), (2, "full-day")] {
+        let listed = fs::read_to_string(format!("../plans/{plan}"))?;
+        let waits = listed.lines().filter_map(|line| line.strip_suffix(", if there is time"));
+        let said: Vec<_> = late[column].split('`').skip(1).step_by(2).collect();
+        assert_eq!(waits.collect::<Vec<_>>(), said, "{plan}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_minutes_of_the_list_are_those_of_the_page() -> Result<()> {
+    let info = fs::read_to_string("../info.toml")?;
+    let minutes: Vec<_> = info.lines().filter_map(|line| line.strip_prefix("minutes = ")).collect();
+    let plan = fs::read_to_string(format!("{PAGES}/plan.md"))?;
+    let rows: Vec<_> = section(&plan, "{#order}")
+        .lines()
+        .filter_map(|line| Some(cells(line)?[2]))
+        .skip(2)
+        .collect();
+    assert_eq!(minutes, rows);
+    Ok(())
+}
+
+#[test]
+fn rustlings_is_asked_for_in_the_version_that_is_tested() -> Result<()> {
+    let script = fs::read_to_string("../../tests/workshop")?;
+    let version = script.lines().find_map(|line| line.strip_prefix("version="));
+    let command = format!("cargo install --locked rustlings@{}", version.expect("a version"));
+    for file in ["../README.md", &format!("{PAGES}/machines.md")] {
+        let text = fs::read_to_string(file)?;
+        assert!(text.contains(&command), "{file} lacks {command}");
+        let asked = text.matches("install --locked rustlings").count();
+        assert_eq!(asked, text.matches(&command).count(), "{file}: without a version");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_line_of_a_hint_or_of_what_rustlings_says_is_wider_than_a_terminal() -> Result<()> {
+    let info = fs::read_to_string("../info.toml")?;
+    let wide = info.lines().find(|line| line.chars().count() > 78);
+    assert_eq!(wide, None);
+    Ok(())
+}
+
+#[test]
+fn each_exercise_is_spoken_of_in_the_page_for_who_teaches() -> Result<()> {
+    let info = fs::read_to_string("../info.toml")?;
+    let say = fs::read_to_string(format!("{PAGES}/say.md"))?;
+    let names = info.lines().filter_map(|line| line.strip_prefix("name = "));
+    let silent: Vec<_> =
+        names.filter(|name| !say.contains(&format!("`{}`", name.trim_matches('"')))).collect();
+    assert!(silent.is_empty(), "say.md says nothing about {silent:?}");
     Ok(())
 }
 

@@ -96,7 +96,7 @@ fn cgroups(traits: Traits) -> Vec<Step> {
         "2" "book/src/08-cgroups.md#run" => a_limit_is_an_option,
         "3" "book/src/08-cgroups.md#shell and cgroups(7)" => the_limit_is_in_the_containers_cgroup,
         "3" "book/src/08-cgroups.md#shell and cgroups(7)" => the_cgroup_is_removed,
-        "4" "book/src/08-cgroups.md#order and cgroup_namespaces(7)" => the_container_reads_that_it_is_in_the_root,
+        "4" "book/src/08-cgroups.md#shell and cgroup_namespaces(7)" => the_container_reads_that_it_is_in_the_root,
     ]
 }
 

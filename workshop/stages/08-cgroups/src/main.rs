@@ -119,7 +119,7 @@ fn ns_init(args: &Args) -> Result<ExitCode> {
     sethostname(&args.nshostname)
         .with_context(|| format!("set the hostname {:?} (at most 64 bytes)", args.nshostname))?;
     // TODO 4: a new cgroup namespace, too, and not by a clone flag (reexec::unshare). Its root is the cgroup that
-    // this process is in when the namespace is made. When was it moved there? Read book/src/08-cgroups.md#order,
+    // this process is in when the namespace is made. When was it moved there? Read book/src/08-cgroups.md#shell,
     // cgroup_namespaces(7), unshare(2).
     mount_root()?;
     change_root()?;

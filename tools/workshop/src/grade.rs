@@ -1,0 +1,113 @@
+//! A learner's folder is graded by this clone's tests, whatever has become of its own.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use common::quote::quoted;
+
+use crate::folder::{self, read, write};
+use crate::info::{Exercise, Info, workshop};
+use crate::stages::{Outcome, Stage, cargo};
+use crate::tell;
+
+/// What begins the tests of an exercise.
+const TESTS: &str = "#[cfg(test)]\nmod tests {\n";
+
+/// Grades a folder, and prints a table, in Markdown. The status is 1 where an exercise is not done.
+///
+/// - `learner`: the folder, with an info.toml that says which exercises there are to be.
+/// - `work`: a folder to build in, which is made new.
+///
+/// # Errors
+///
+/// A file can't be read or written, or Cargo can't be started.
+pub fn grade(learner: &Path, work: &Path, info: &Info) -> Result<ExitCode> {
+    let asked = Info::read_in(learner)?.exercises;
+    let exercises: Vec<_> =
+        asked.iter().map(|exercise| info.exercise(&exercise.name)).collect::<Result<_>>()?;
+    for old in ["exercises", "solutions", "stages"] {
+        let old = work.join(old);
+        if old.exists() {
+            fs::remove_dir_all(&old).with_context(|| format!("remove {}", quoted(&old)))?;
+        }
+    }
+    folder::copy(work, &exercises, info)?;
+    for exercise in &exercises {
+        let file = Path::new("exercises").join(exercise.file());
+        let code = fs::read_to_string(learner.join(&file)).unwrap_or_default();
+        let tests = read(&workshop().join(&file))?;
+        let (_, tests) = tests.split_once(TESTS).context("an exercise has tests")?;
+        let code = code.split(TESTS).next().unwrap_or_default();
+        write(&work.join(&file), &format!("{code}{TESTS}{tests}"))?;
+    }
+    for stage in Stage::all(work)? {
+        take_code(
+            &learner.join("stages").join(&stage.name),
+            &work.join("stages").join(&stage.name),
+        )?;
+    }
+    tell("| exercise | minutes | |\n| --- | --- | --- |\n")?;
+    let mut undone = 0;
+    for exercise in &exercises {
+        let why = try_exercise(exercise, work)?;
+        undone += usize::from(why.is_some());
+        tell(&format!(
+            "| {} | {} | {} |\n",
+            exercise.name,
+            exercise.minutes,
+            why.as_deref().unwrap_or("done")
+        ))?;
+    }
+    tell("\n| stage | |\n| --- | --- |\n")?;
+    let mut written = 0;
+    let stages = Stage::all(work)?;
+    for stage in &stages {
+        let outcome = stage.outcome(work)?;
+        written += usize::from(matches!(outcome, Outcome::Done));
+        tell(&format!("| {} | {} |\n", stage.name, in_a_cell(&stage.words(&outcome))))?;
+    }
+    let done = exercises.len() - undone;
+    tell(&format!(
+        "\n{done} of {} exercises, {written} of {} stages\n",
+        exercises.len(),
+        stages.len()
+    ))?;
+    Ok(if undone == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Copies a learner's sources over those that are handed out.
+fn take_code(from: &Path, to: &Path) -> Result<()> {
+    let Ok(entries) = fs::read_dir(from.join("src")) else { return Ok(()) };
+    for entry in entries.flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "rs") {
+            write(&to.join("src").join(entry.file_name()), &read(&entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds an exercise and runs its tests. Returns what is wrong, if anything is.
+fn try_exercise(exercise: &Exercise, work: &Path) -> Result<Option<String>> {
+    let output = cargo(work)
+        .args(["test", "-q", "--bin", &exercise.name])
+        .output()
+        .context("start cargo")?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let begins = |line: &&str| {
+        ["Wrong: ", "This exercise needs", "Your function", "error"]
+            .iter()
+            .any(|words| line.starts_with(words))
+    };
+    Ok(Some(in_a_cell(said.lines().find(begins).unwrap_or("its tests fail"))))
+}
+
+/// Keeps what somebody else has written in the cell of a table.
+fn in_a_cell(text: &str) -> String {
+    let escaped: String = text.lines().next().unwrap_or_default().escape_debug().collect();
+    escaped.replace('|', "\\|").replace("\\'", "'").replace("\\\"", "\"")
+}

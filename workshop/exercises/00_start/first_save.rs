@@ -1,0 +1,41 @@
+// How an exercise goes.
+//
+// The opening comment tells what the matter is, and where to read. `// TODO` is where you write. When you save the
+// file, its tests run your function on a throw-away host, and look at what the kernel shows. What is wrong has four
+// lines: what was looked at, what the kernel shows, what it should show, and where to read.
+//
+// So save this file as it is, and read those lines first. Then mend the function: the kernel has the name of its host
+// in a file, and no disk is behind it.
+//
+// Read: book/src/01-uts.md#failure, proc_sys_kernel(5) (in Debian 12: proc(5)), "hostname".
+
+use anyhow::Result;
+
+/// Returns the name of this host.
+fn hostname() -> Result<String> {
+    // TODO: what /proc/sys/kernel/hostname has in it, without the end of the line.
+    Ok("laptop".into())
+}
+
+fn main() {}
+
+#[cfg(test)]
+mod tests {
+    use grader::exercise;
+    use nix::unistd::sethostname;
+
+    use super::*;
+
+    const READ: &str = "book/src/01-uts.md#failure and proc_sys_kernel(5) (in Debian 12: proc(5))";
+
+    #[test]
+    fn it_is_the_name_that_the_kernel_has() {
+        exercise::as_root(READ, |host| {
+            for name in ["kitchen", "cellar"] {
+                sethostname(name).unwrap();
+                let returned = format!("{:?}", host.run(hostname));
+                host.shows("what your function returns", returned).should_be(format!("{name:?}"));
+            }
+        });
+    }
+}

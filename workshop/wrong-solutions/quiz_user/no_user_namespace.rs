@@ -1,0 +1,34 @@
+// refused with: has returned an error: EPERM
+
+use std::ffi::c_char;
+use std::fs;
+use std::mem;
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{getgid, getuid, sethostname};
+
+fn container(name: &str) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNET)?;
+    sethostname(name)?;
+    loopback_up()?;
+    Ok(())
+}
+
+fn loopback_up() -> Result<()> {
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: zero is a value that all of its fields can have.
+    let mut argument: libc::ifreq = unsafe { mem::zeroed() };
+    argument.ifr_name[0] = b'l' as c_char;
+    argument.ifr_name[1] = b'o' as c_char;
+    argument.ifr_ifru.ifru_flags = libc::IFF_UP as _;
+    // SAFETY: the request takes a pointer to this structure.
+    Errno::result(unsafe {
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &mut argument)
+    })?;
+    Ok(())
+}
