@@ -69,7 +69,7 @@ mod tests {
         exercise::as_root(READ, |host| {
             let container = container(host);
             host.may_leave(&["+ file: /tmp/seen"]);
-            let script = format!("cd /proc/self/ns && readlink uts mnt pid ipc net >{SEEN}");
+            let script = format!("cd /proc/self/ns && readlink uts mnt pid ipc net >>{SEEN}");
             host.run(|| exec(container.pid(), Command::new("sh").args(["-c", &script])));
             let seen = fs::read_to_string(SEEN).unwrap_or_default();
             let mut seen = seen.lines();

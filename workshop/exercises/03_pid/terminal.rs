@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn the_terminal_is_its_sessions() {
         exercise::as_root(READ, |host| {
-            for _ in 0..2 {
-                let [_typist, terminal] = pair();
+            // Two at once, which so have two numbers.
+            for [_typist, terminal] in [pair(), pair()] {
                 let process = start(host, &terminal);
                 let device = terminal.metadata().unwrap().rdev();
                 let (major, minor) = (libc::major(device), libc::minor(device));

@@ -126,6 +126,8 @@ mod tests {
             let root = mounts.lines().find(|line| line.contains(" /tmp/one/root "));
             host.shows("what is mounted on the container's root", root.unwrap_or("nothing"))
                 .should_have(" overlay ");
+            host.shows("what is below", root.unwrap_or("nothing"))
+                .should_have(format!("lowerdir={IMAGE},"));
         });
     }
 }

@@ -71,6 +71,19 @@ mod tests {
     }
 
     #[test]
+    fn it_is_the_program_that_was_asked_for() {
+        exercise::as_root(READ, |host| {
+            let follow = || {
+                let child = start(Command::new("tail").args(["-f", "/dev/null"]), BIND)?;
+                Ok(child.id() as i32)
+            };
+            let launcher = host.start(follow);
+            let name = probe::status(Pid::from_raw(launcher.value), "Name");
+            host.shows("what is executed", name).should_be("tail");
+        });
+    }
+
+    #[test]
     fn the_program_has_one_capability() {
         exercise::as_root(READ, |host| {
             for kept in [BIND].into_iter().chain(OTHERS) {

@@ -73,7 +73,10 @@ mod tests {
             unshare(CloneFlags::CLONE_NEWNET)?;
             network::listen()
         });
-        let internet = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
+        let internet = host.play(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            network::listen()
+        });
         host.play(|| {
             fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
             let machine = Network::open()?;
@@ -86,6 +89,7 @@ mod tests {
         network::join(host, &container, "eth0", CONTAINER);
         network::route(host, &container, INTERNET, BRIDGE);
         network::join(host, &internet, "home", INTERNET);
+        network::route(host, &internet, CONTAINER, MACHINE);
         [container, internet]
     }
 
@@ -112,6 +116,18 @@ mod tests {
             let connected = table.lines().filter(|line| line.contains(":1F75 016433C6:")).count();
             host.shows("connections from the Internet to port 8053 of the container", connected)
                 .should_be(1);
+        });
+    }
+
+    #[test]
+    fn the_container_reaches_that_port_of_others() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host);
+            host.run(|| publish(MACHINE, OWN[0], CONTAINER, OWN[0]));
+            let outcome = host.inside(&container, || network::call(INTERNET));
+            host.shows("who has called the Internet by that port", probe::peers(internet.pid()))
+                .should_be(CONTAINER);
+            host.shows("a connection to the Internet", outcome).should_be("an answer");
         });
     }
 

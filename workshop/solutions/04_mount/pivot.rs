@@ -38,6 +38,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
     use grader::exercise::{self, Container, Host};
@@ -68,6 +69,10 @@ mod tests {
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap() + " ").collect()
     }
 
+    fn inode(directory: impl AsRef<Path>) -> u64 {
+        fs::metadata(directory).unwrap().ino()
+    }
+
     fn places(mounts: &str) -> String {
         mounts.lines().flat_map(|line| line.split(' ').nth(1)).collect::<Vec<_>>().join("\n")
     }
@@ -82,6 +87,8 @@ mod tests {
                     .should_have(file);
                 host.shows("the files in its working directory", list(proc.join("cwd")))
                     .should_have(file);
+                host.shows("the number of its root directory", inode(proc.join("root")))
+                    .should_be(inode(root));
             }
         });
     }

@@ -49,7 +49,8 @@ mod tests {
 
     const NONE: Option<&str> = None;
 
-    const READ: &str = "book/src/every-day.md#volume and mount(2), \"Remounting an existing mount\"";
+    const READ: &str =
+        "book/src/every-day.md#volume and mount(2), \"Remounting an existing mount\"";
 
     const SOURCES: [&str; 2] = ["/tmp/letters", "/tmp/parcels"];
 
@@ -100,6 +101,8 @@ mod tests {
                 let outcome = host.inside(&container, || write("/tmp/root/volume/second"));
                 host.shows("what comes of a write to a volume that is read-only", outcome)
                     .should_have("Read-only file system");
+                let outcome = host.inside(&container, || write("/tmp/root/beside"));
+                host.shows("what comes of a write beside it", outcome).should_be("written");
             }
         });
     }

@@ -61,6 +61,7 @@ mod tests {
     const CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 2);
     const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 1);
     const UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+    const OTHER_UPLINK: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
     const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
     // A second container on the bridge, and another network of this machine, which is none of the containers'.
@@ -78,7 +79,7 @@ mod tests {
 
     /// Starts a container behind the bridge of this host, and the Internet behind its uplink. The Internet knows a
     /// way to the container: so it is seen whom it would answer to.
-    fn networks(host: &Host) -> [Container<()>; 2] {
+    fn networks(host: &Host, uplink: Ipv4Addr) -> [Container<()>; 2] {
         host.need("nft", "nftables");
         let own_network = || {
             unshare(CloneFlags::CLONE_NEWNET)?;
@@ -93,7 +94,7 @@ mod tests {
             machine.configure("brg0", BRIDGE)?;
             machine.make_pair(Some(bridge), "port", container.pid(), "eth0")?;
             machine.make_pair(None, "uplink", internet.pid(), "home")?;
-            machine.configure("uplink", UPLINK)?;
+            machine.configure("uplink", uplink)?;
             let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
             let nft = Command::new("nft").arg(OTHERS).env("PATH", path).status()?;
             ensure!(nft.success(), "nft: {nft}");
@@ -102,14 +103,14 @@ mod tests {
         network::join(host, &container, "eth0", CONTAINER);
         network::route(host, &container, INTERNET, BRIDGE);
         network::join(host, &internet, "home", INTERNET);
-        network::route(host, &internet, CONTAINER, UPLINK);
+        network::route(host, &internet, CONTAINER, uplink);
         [container, internet]
     }
 
     #[test]
     fn the_internet_sees_the_machine() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host);
+            let [container, internet] = networks(host, UPLINK);
             host.run(masquerade);
             let outcome = host.inside(&container, || network::call(INTERNET));
             host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn it_is_the_same_for_another_container_and_another_port() {
         exercise::as_root(READ, |host| {
-            let [_container, internet] = networks(host);
+            let [_container, internet] = networks(host, OTHER_UPLINK);
             let second = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
             host.play(|| {
                 let machine = Network::open()?;
@@ -133,7 +134,7 @@ mod tests {
             let outcome =
                 host.inside(&second, || network::call_port(INTERNET, network::OTHER_PORT));
             host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
-                .should_be(UPLINK);
+                .should_be(OTHER_UPLINK);
             host.shows("a connection to another port", outcome).should_be("an answer");
         });
     }
@@ -141,7 +142,7 @@ mod tests {
     #[test]
     fn another_network_goes_on_as_before() {
         exercise::as_root(READ, |host| {
-            let [_container, internet] = networks(host);
+            let [_container, internet] = networks(host, UPLINK);
             let other = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
             host.play(|| {
                 let machine = Network::open()?;
@@ -163,7 +164,7 @@ mod tests {
     #[test]
     fn the_container_sees_the_internet() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host);
+            let [container, internet] = networks(host, UPLINK);
             host.run(masquerade);
             let outcome = host.inside(&internet, || network::call(CONTAINER));
             host.shows("the sender that the container sees", probe::peers(container.pid()))

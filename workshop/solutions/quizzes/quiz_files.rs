@@ -43,6 +43,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
     use grader::exercise::{self, Container, Host};
@@ -122,6 +123,10 @@ mod tests {
         exercise::as_root(READ, |host| {
             for (name, root) in ROOTS {
                 let container = start(host, name, root);
+                let inode = |directory: &str| fs::metadata(directory).unwrap().ino();
+                let own = format!("/proc/{}/root", container.pid());
+                host.shows("the number of the container's root directory", inode(&own))
+                    .should_be(inode(root));
                 // Whoever enters a mount namespace is in its root, wherever its processes have theirs.
                 let (files, processes) = host.inside(&container, || {
                     let numbers = probe::processes().into_iter().map(|pid| pid.to_string());

@@ -1,4 +1,4 @@
-// refused with: the files in the root of the container's mount namespace
+// refused with: the number of the container's root directory
 
 use std::path::Path;
 
