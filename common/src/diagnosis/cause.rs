@@ -25,6 +25,8 @@ pub enum Cause {
     ApparmorProfile,
     /// /proc shows another PID namespace
     ForeignProc,
+    /// /proc is read-only
+    ReadOnlyProc,
     /// Parts of /proc are covered
     CoveredProc,
     /// It belongs to another user namespace

@@ -14,6 +14,15 @@ fn as_root_of_cgroups(facts: &HostFacts) -> Vec<Remedy> {
     if facts.caller.foreign_cgroups { Vec::new() } else { as_root(facts) }
 }
 
+/// Cgroups, mounted by these commands.
+fn mounted(facts: &HostFacts, commands: &[&str]) -> Vec<Remedy> {
+    // What they are mounted on is a directory of this file system.
+    let sysfs = (!facts.sysfs).then_some("mount -t sysfs sysfs /sys");
+    let commands = sysfs.into_iter().chain(commands.iter().copied());
+    let commands: Vec<_> = commands.map(|command| with_root(facts, command)).collect();
+    vec![remedy(commands.join(" && "), NOTHING)]
+}
+
 /// Cgroups that can be written to.
 fn writable(facts: &HostFacts) -> Vec<Remedy> {
     let directory = match facts.cgroups {
@@ -117,7 +126,12 @@ pub(super) const ROWS: &[Row] = &[
         id: "no-pids-controller",
         title: "No controller pids",
         is: |_, _| false,
-        explanation: |_, facts| match facts.pids_is_v1 {
+        explanation: |_, facts| {
+            match facts.pids_is_v1 {
+            None if !facts.proc_cgroups => {
+                "/proc shows processes alone here (subset=pid), so what the kernel has is not to be seen"
+                    .into()
+            }
             None => {
                 "The kernel has no controller pids, or it is switched off (cgroup_disable=pids)"
                     .into()
@@ -126,12 +140,12 @@ pub(super) const ROWS: &[Row] = &[
                 "They are of version 1, and nobody may mount them in a user namespace".into()
             }
             Some(_) => "They can be".into(),
+        }
         },
         remedies: |_, facts| match facts.pids_is_v1 {
             Some(true) if facts.caller.user_namespace => Vec::new(),
             Some(false) if facts.cgroups != Cgroups::V2 => {
-                let mount = "mount -t cgroup2 cgroup2 /sys/fs/cgroup";
-                vec![remedy(with_root(facts, mount), NOTHING)]
+                mounted(facts, &["mount -t cgroup2 cgroup2 /sys/fs/cgroup"])
             }
             Some(true) => {
                 let tmpfs = "mount -t tmpfs cgroup /sys/fs/cgroup";
@@ -140,8 +154,7 @@ pub(super) const ROWS: &[Row] = &[
                 let make = format!("mkdir -p {directory}");
                 let mount = format!("mount -t cgroup -o pids pids {directory}");
                 let commands = tmpfs.into_iter().chain([make.as_str(), mount.as_str()]);
-                let commands: Vec<_> = commands.map(|command| with_root(facts, command)).collect();
-                vec![remedy(commands.join(" && "), NOTHING)]
+                mounted(facts, &commands.collect::<Vec<_>>())
             }
             _ => Vec::new(),
         },

@@ -9,7 +9,7 @@ use super::remedies::{
     unconfined, uncovered, with_root,
 };
 use super::{Cause, Remedy, Row};
-use crate::host_facts::{HostFacts, RootMount};
+use crate::host_facts::{HostFacts, LIMITS, RootMount};
 use crate::quote::shown;
 use crate::reexec::{Call, Step};
 
@@ -199,6 +199,24 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
     Row {
+        cause: Cause::ReadOnlyProc,
+        id: "read-only-proc",
+        title: "/proc is read-only",
+        is: |failure, _| failure.is_map(Errno::EROFS),
+        explanation: |_, facts| {
+            let helps = if another_proc(facts).is_empty() {
+                ": start it outside of that"
+            } else {
+                "; this mounts another one"
+            };
+            format!(
+                "The ids of a user namespace are written to /proc, which is mounted read-only here{helps}"
+            )
+        },
+        remedies: |_, facts| another_proc(facts),
+        root_helps: |_, _| false,
+    },
+    Row {
         cause: Cause::CoveredProc,
         id: "covered-proc",
         title: "Parts of /proc are covered",
@@ -260,7 +278,9 @@ pub(super) const ROWS: &[Row] = &[
         title: "User namespaces are refused",
         is: |failure, _| failure.is_new_user() && failure.errno == Errno::EPERM,
         explanation: |_, _| {
-            "User namespaces are refused here, as after a chroot(2), or by a security module".into()
+            "User namespaces are refused here, as after a chroot(2), to who has no id in this one, or by a security \
+             module"
+                .into()
         },
         remedies: |_, _| Vec::new(),
         root_helps: |_, _| false,
@@ -283,11 +303,16 @@ pub(super) const ROWS: &[Row] = &[
         id: "namespace-limit",
         title: "A limit of namespaces is reached",
         is: |failure, _| failure.is_clone(&[Errno::ENOSPC, Errno::EUSERS]),
-        explanation: |_, _| {
-            "A limit of namespaces is reached, or 32 are nested; the limits of this machine show"
-                .into()
+        explanation: |failure, facts| {
+            match raised_limits(failure, facts)[..] {
+            [] => "A limit of namespaces is reached, or 32 are nested; the limits of this machine show".into(),
+            _ => "A limit of namespaces is reached; this raises it".into(),
+        }
         },
-        remedies: |_, _| vec![remedy("grep . /proc/sys/user/max_*_namespaces", NOTHING)],
+        remedies: |failure, facts| match &raised_limits(failure, facts)[..] {
+            [] => vec![remedy("grep . /proc/sys/user/max_*_namespaces", NOTHING)],
+            commands => vec![remedy(commands.join(" && "), LAYER)],
+        },
         root_helps: |_, _| false,
     },
     Row {
@@ -350,6 +375,22 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
 ];
+
+/// The limits that are too low for one start, raised. (Others may be reached, and those of a user namespace above this one
+/// are not to be seen.)
+fn raised_limits(failure: &Failure, facts: &HostFacts) -> Vec<String> {
+    let Failed::Step(Step::Clone(flags)) = failure.failed else { return Vec::new() };
+    let kinds = LIMITS.iter().filter(|(kind, _)| flags.contains(*kind)).map(|(_, name)| *name);
+    let low = kinds.filter(|name| facts.low_namespace_limits.iter().any(|low| low == name));
+    low.map(|name| sysctl(facts, &format!("user.{name}"), 15000)).collect()
+}
+
+/// A new /proc, which in a user namespace could not show more than the one before.
+fn another_proc(facts: &HostFacts) -> Vec<Remedy> {
+    let may = facts.caller.administers && !facts.caller.user_namespace;
+    let mount = || remedy(with_root(facts, "mount -t proc proc /proc"), NOTHING);
+    may.then(mount).into_iter().collect()
+}
 
 /// Root with CAP_SYS_ADMIN, in a user namespace or in another container.
 fn with_cap_sys_admin(facts: &HostFacts) -> Vec<Remedy> {

@@ -23,6 +23,13 @@ pub(super) fn known(failure: &Failure, facts: &HostFacts, gives_up: &str) -> Vec
     let command = known.command.as_ref();
     let command = command
         .map(|command| command.replace("{run}", run(facts)).replace("{package}", &facts.package));
+    // Who makes such an error does not know what there is to become root.
+    let as_typed = |part: &str| match part.strip_prefix("sudo ") {
+        Some(command) => with_root(facts, command),
+        None => part.to_owned(),
+    };
+    let command =
+        command.map(|command| command.split(" && ").map(as_typed).collect::<Vec<_>>().join(" && "));
     command.map(|command| remedy(command, gives_up)).into_iter().collect()
 }
 

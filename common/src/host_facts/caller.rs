@@ -9,7 +9,9 @@ use std::{env, fs};
 
 use nix::sys::prctl;
 
-use super::process::{CAP_SYS_ADMIN, in_first_user_namespace, may_have, overflow_id, read};
+use super::process::{
+    CAP_SYS_ADMIN, has_root, in_first_user_namespace, may_have, overflow_id, read,
+};
 
 /// Who has started the program. In the namespaces of its container nothing tells that any more: root there is anybody
 /// outside, and the environment is cleared.
@@ -49,13 +51,14 @@ impl Caller {
         let map = read("/proc/1/uid_map");
         let has_first = !map.is_empty() && map == read("/proc/self/uid_map");
         let in_container = user_namespace && has_first;
-        let is_root = nix::unistd::geteuid().is_root();
+        let root = nix::unistd::geteuid().is_root() && (!user_namespace || has_first);
         Caller {
-            root: is_root && (!user_namespace || has_first),
+            root,
             user_namespace: in_container,
             foreign_cgroups: in_container && are_cgroups_foreign(),
-            administers: may_have(CAP_SYS_ADMIN)
-                && (is_root || !prctl::get_no_new_privs().unwrap_or(false)),
+            administers: has_root()
+                && may_have(CAP_SYS_ADMIN)
+                && (root || !prctl::get_no_new_privs().unwrap_or(false)),
             engine: Engine::here(),
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use nix::errno::Errno;
+use nix::sched::CloneFlags;
 use nix::unistd::sethostname;
 
 pub use self::caller::{Caller, Engine};
@@ -60,12 +61,18 @@ pub struct HostFacts {
     pub wsl: Option<u8>,
     /// Sysctls that restrict user namespaces; None where the kernel has no such.
     pub max_user_namespaces: Option<u64>,
+    /// Those of [`LIMITS`] that are too low for the start of a container: 0, or 1 where it takes two.
+    pub low_namespace_limits: Vec<&'static str>,
     /// Debian's switch: 0 keeps user namespaces for root.
     pub unprivileged_userns_clone: Option<u64>,
     /// Ubuntu's switch: 1 takes the capabilities from an ordinary user's user namespaces.
     pub apparmor_restrict_unprivileged_userns: Option<u64>,
     /// Where the controllers are.
     pub cgroups: Cgroups,
+    /// Whether there is /sys/fs/cgroup, to mount cgroups on.
+    pub sysfs: bool,
+    /// Whether /proc tells of the controllers, and not of processes alone.
+    pub proc_cgroups: bool,
     /// Whether the controller pids is in a hierarchy of cgroup v1; None where the kernel has no such.
     pub pids_is_v1: Option<bool>,
     /// The program that installs packages here, with its arguments.
@@ -144,11 +151,18 @@ impl HostFacts {
                 .find(|(name, _)| !Path::new("/dev").join(name).exists()),
             wsl: wsl(&read("/proc/sys/kernel/osrelease")),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
+            low_namespace_limits: LIMITS
+                .map(|(_, name)| name)
+                .into_iter()
+                .filter(|name| sysctl(&format!("user/{name}")).is_some_and(|limit| limit < 2))
+                .collect(),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
             apparmor_restrict_unprivileged_userns: sysctl(
                 "kernel/apparmor_restrict_unprivileged_userns",
             ),
             cgroups: Cgroups::here(),
+            sysfs: Path::new("/sys/fs/cgroup").exists(),
+            proc_cgroups: Path::new("/proc/cgroups").exists(),
             pids_is_v1: pids_is_v1(&read("/proc/cgroups")),
             installer: INSTALLERS
                 .into_iter()
@@ -209,6 +223,17 @@ pub const DEVICES: [(&str, &str); 6] = [
     ("random", "1 8"),
     ("urandom", "1 9"),
     ("tty", "5 0"),
+];
+
+/// The sysctls that limit how many namespaces of a kind a user has, in this user namespace: namespaces(7).
+pub(crate) const LIMITS: [(CloneFlags, &str); 7] = [
+    (CloneFlags::CLONE_NEWCGROUP, "max_cgroup_namespaces"),
+    (CloneFlags::CLONE_NEWIPC, "max_ipc_namespaces"),
+    (CloneFlags::CLONE_NEWNS, "max_mnt_namespaces"),
+    (CloneFlags::CLONE_NEWNET, "max_net_namespaces"),
+    (CloneFlags::CLONE_NEWPID, "max_pid_namespaces"),
+    (CloneFlags::CLONE_NEWUSER, "max_user_namespaces"),
+    (CloneFlags::CLONE_NEWUTS, "max_uts_namespaces"),
 ];
 
 /// Whether systemd takes commands of this user: sd_booted(3), and the socket of systemd-run(1).

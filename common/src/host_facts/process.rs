@@ -36,6 +36,12 @@ pub(super) fn may_have(capability: u64) -> bool {
     unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability.trailing_zeros()) == 1 }
 }
 
+/// Whether there is a root in this user namespace, for a set-user-ID program to make its caller that.
+pub(super) fn has_root() -> bool {
+    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
+    map.lines().any(|line| line.split_whitespace().next() == Some("0"))
+}
+
 /// Whether this process is in the first user namespace, which maps all ids on themselves.
 pub(crate) fn in_first_user_namespace() -> bool {
     // Without the file the kernel has no user namespaces. One that nobody has mapped yet has an empty file.

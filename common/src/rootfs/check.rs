@@ -11,7 +11,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::SHELL;
 use super::contents::{BIN, MOUNT_POINTS};
-use super::trust::{ensure_leads_to_the_same, ensure_not_written_by_others};
+use super::trust::{as_owner, ensure_leads_to_the_same, ensure_not_written_by_others};
 use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
 use crate::quote::{quoted, shown};
@@ -45,18 +45,21 @@ impl AsRef<Path> for RootDirectory {
 /// - `is_ours`: whether it is one that [`super::make`] has made, and so is to be whole.
 pub(super) fn open(rootfs: &Path, is_ours: bool, shell: &Path) -> Result<RootDirectory> {
     let said = || format!("root directory {}", shown(rootfs));
-    let place = find(rootfs).with_context(said)?;
+    let place = find(rootfs, is_ours).with_context(said)?;
     ensure_nobody_else_writes(&place, shell).with_context(said)?;
-    ensure_whole(&place, is_ours).with_context(said)?;
+    ensure_whole(&place, is_ours.then_some(rootfs)).with_context(said)?;
     ensure_executable(&place).with_context(said)?;
     Ok(RootDirectory(place))
 }
 
-fn find(rootfs: &Path) -> Result<Place> {
+fn find(rootfs: &Path, is_ours: bool) -> Result<Place> {
     let rootfs = absolute(rootfs).context("find the current directory")?;
     let host = Place::root()?;
     let place = follow(&host, &rootfs, ensure_leads_to_the_same)?;
-    ensure!(place.metadata.is_dir(), "not a directory");
+    let no_directory = "not a directory";
+    // Whatever it is, it is in the way of ours.
+    ensure!(place.metadata.is_dir() || !is_ours, Known::new(Cause::RootNowhere, no_directory));
+    ensure!(place.metadata.is_dir(), no_directory);
     let file = |place: &Place| (place.metadata.dev(), place.metadata.ino());
     ensure!(file(&place) != file(&host), "this is the root directory of the host");
     Ok(place)
@@ -96,7 +99,10 @@ fn found(place: Result<Place>) -> Result<Option<Place>> {
     }
 }
 
-fn ensure_whole(root: &Place, is_ours: bool) -> Result<()> {
+/// Fails if something is missing in it.
+///
+/// - `ours`: the path of one that is of our making.
+fn ensure_whole(root: &Place, ours: Option<&Path>) -> Result<()> {
     let mut missing = Vec::new();
     for name in MOUNT_POINTS {
         // A mount on a link would be one on the host.
@@ -107,18 +113,24 @@ fn ensure_whole(root: &Place, is_ours: bool) -> Result<()> {
     }
     let not_whole = |what| Known::new(Cause::RootNotWhole, what);
     let whole = missing.is_empty()
-        && (!is_ours || found(follow(root, Path::new(SHELL), |_| Ok(())))?.is_some());
-    let new = || {
-        not_whole("not whole any more; when it is gone, the next start makes a new one")
-            .remedy(format!("rm -r {}", quoted(&root.path)))
-    };
-    ensure!(whole || !is_ours, new());
+        && (ours.is_none() || found(follow(root, Path::new(SHELL), |_| Ok(())))?.is_some());
+    if let Some(ours) = ours.filter(|_| !whole) {
+        let said = "not whole any more; when it is gone, the next start makes a new one";
+        return Err(not_whole(said).remedy(removal(ours)?).into());
+    }
     let mkdir = |missing: Vec<PathBuf>| {
         let names: Vec<_> = missing.iter().map(quoted).collect();
         not_whole("a mount point is missing").remedy(format!("mkdir {}", names.join(" ")))
     };
     ensure!(whole, mkdir(missing));
     Ok(())
+}
+
+/// A command that removes what is at a path: a link alone, and not what that leads to.
+fn removal(path: &Path) -> Result<String> {
+    let metadata = path.symlink_metadata().with_context(|| shown(path))?;
+    let rm = if metadata.is_symlink() { "rm" } else { "rm -r" };
+    Ok(as_owner(&format!("{rm} {}", quoted(path)), &metadata))
 }
 
 /// Fails if nothing can be executed there.

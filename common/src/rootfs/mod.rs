@@ -166,8 +166,10 @@ fn choose(shell: &Path) -> Result<Choice> {
     Err(passed_over.context(others)?.context(Known::new(Cause::RootOfAnotherUser, others)))
 }
 
+/// Whether there is nothing of this path, be it that what leads to it is no directory.
 fn is_missing(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    let missing = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+    path.symlink_metadata().is_err_and(|error| missing.contains(&error.kind()))
 }
 
 /// Whether a default root directory can't be used because it is somebody else's: it is known to be,

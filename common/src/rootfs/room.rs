@@ -42,12 +42,14 @@ fn parent(target: &Path) -> Result<Place> {
 }
 
 /// What the system says where there is no place for a root directory.
-const NO_PLACE: [Errno; 7] = [
+const NO_PLACE: [Errno; 9] = [
     Errno::EACCES,
     Errno::EDQUOT,
     Errno::EFBIG,
+    Errno::ELOOP,
     Errno::ENOENT,
     Errno::ENOSPC,
+    Errno::ENOTDIR,
     Errno::EPERM,
     Errno::EROFS,
 ];

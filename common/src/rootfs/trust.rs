@@ -119,9 +119,17 @@ pub(super) fn ensure_program(program: &Path) -> Result<()> {
 
 /// A command that changes a mode, as its owner.
 fn chmod(right: &str, place: &Place) -> String {
-    let mine = geteuid().is_root() || place.metadata.uid() == geteuid().as_raw();
+    as_owner(&format!("chmod {right} {}", quoted(&place.path)), &place.metadata)
+}
+
+/// A command that the owner of a file may use, or root.
+pub(super) fn as_owner(command: &str, file: &Metadata) -> String {
+    let owner = file.uid();
+    // In a user namespace root owns what is of the ids that are mapped.
+    let mapped = in_first_user_namespace() || owner != overflow_id();
+    let mine = owner == geteuid().as_raw() || geteuid().is_root() && mapped;
     let sudo = if mine { "" } else { "sudo " };
-    format!("{sudo}chmod {right} {}", quoted(&place.path))
+    format!("{sudo}{command}")
 }
 
 /// Whether others than the owner can write: everybody, or a group that may have other members, or

@@ -26,7 +26,8 @@ fn main() -> ExitCode {
             a_report_fits_its_page,
             colour_is_for_a_terminal_alone_and_no_color_is_honoured,
             user_namespaces_switched_off_can_be_switched_on,
-            a_limit_of_namespaces_is_told_with_the_command_that_shows_it,
+            a_limit_of_namespaces_is_told_and_can_be_raised,
+            a_limit_of_namespaces_from_above_is_told_with_the_command_that_shows_the_others,
             a_stage_that_takes_the_last_user_namespace_is_ready,
             root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own,
             a_kind_of_namespace_that_the_kernel_lacks_is_told,
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
             places::a_default_root_directory_that_is_not_whole_can_be_made_anew,
             places::a_root_directory_is_made_where_there_is_none_and_nowhere_else,
             a_profile_for_apparmor_names_the_programs_of_this_folder,
+            places::a_file_in_the_place_of_a_root_directory_is_told_with_another_place,
+            places::a_link_in_the_place_of_a_root_directory_is_removed_and_not_what_it_leads_to,
+            without_an_id_nothing_runs_and_sudo_is_not_offered,
             a_snapshot_that_cannot_be_read_is_refused,
             a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised,
             an_engine_is_known_by_the_environment_alone,
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
             places::a_default_root_directory_of_somebody_else_is_left_alone,
             places::two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
+            places::a_tmp_that_is_open_to_all_can_be_closed_by_its_owner,
+            a_proc_that_is_read_only_is_told_and_can_be_mounted_anew,
             a_device_that_is_missing_is_told_and_can_be_made,
             root_without_cap_setfcap_is_told_for_each_stage,
             places::what_is_behind_a_missing_root_directory_is_told_as_well,
@@ -120,25 +126,33 @@ fn user_namespaces_switched_off_can_be_switched_on(stage: &Stage) {
     assert_eq!(after.code, 0);
 }
 
-fn a_limit_of_namespaces_is_told_with_the_command_that_shows_it(stage: &Stage) {
-    let script = "echo 0 >/proc/sys/user/max_net_namespaces; \"$0\"; \
-                  echo 1000 >/proc/sys/user/max_net_namespaces; exec \"$0\"";
-    let with = ["--user", "--map-root-user", "--mount", "--net", "sh", "-c", script];
-    let output = Output::of(Command::new("unshare").args(with).arg(&stage.program));
-    let (limited, raised) =
-        output.stdout.split_once("Linux ").unwrap().1.split_once("Linux ").unwrap();
-    let limited = Report { text: limited.into(), code: 0 };
-    limited.assert_states(&ALL_BUT_CGROUPS[..5]);
-    for folder in ["06-network", "07-ipc"] {
-        limited.assert_cause(
-            folder,
-            "A limit of namespaces is reached",
-            &["ENOSPC", "gives up: nothing"],
-        );
+/// What is reached, and where a stage begins to need it.
+const TITLE: &str = "A limit of namespaces is reached";
+
+fn a_limit_of_namespaces_is_told_and_can_be_raised(stage: &Stage) {
+    need("sysctl");
+    for (kind, runs) in [("uts", 0), ("net", 5), ("ipc", 6)] {
+        let provoke = format!("echo 0 >/proc/sys/user/max_{kind}_namespaces");
+        let with = ["unshare", "--user", "--map-root-user", "--mount", "--net"];
+        let (before, after) = before_and_after(stage, &with, &provoke);
+        before.assert_states(&ALL_BUT_CGROUPS[..runs]);
+        let command = format!("sysctl user.max_{kind}_namespaces=15000");
+        for (folder, _) in &ALL_BUT_CGROUPS[runs..] {
+            before.assert_cause(folder, TITLE, &["ENOSPC", &command]);
+        }
+        after.assert_states(&ALL_BUT_CGROUPS);
     }
-    let shown = follow(&limited.commands()[0]);
+}
+
+fn a_limit_of_namespaces_from_above_is_told_with_the_command_that_shows_the_others(stage: &Stage) {
+    let inner = "exec unshare --user --map-root-user --mount --net \"$0\"";
+    let script = format!("echo 1 >/proc/sys/user/max_user_namespaces; {inner}");
+    let with = ["--user", "--map-root-user", "--mount", "sh", "-c", &script];
+    let report = Report::of(Command::new("unshare").args(with).arg(&stage.program));
+    report.assert_states(&ALL_BUT_CGROUPS[..4]);
+    report.assert_cause("05-user", TITLE, &["ENOSPC", "gives up: nothing"]);
+    let shown = follow(&report.commands()[0]);
     assert!(shown.contains("/proc/sys/user/max_net_namespaces:"), "{shown}");
-    Report { text: raised.into(), code: 0 }.assert_states(&ALL_BUT_CGROUPS);
 }
 
 fn a_stage_that_takes_the_last_user_namespace_is_ready(stage: &Stage) {
@@ -157,6 +171,24 @@ fn root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own(sta
     assert_eq!(report.row("02-uts-hostname").1, "cargo run -p uts-hostname");
     assert_eq!(report.row("03-pid").1, "cargo rootless -p pid");
     assert!(report.text.contains("foreign-namespace"), "{}", report.text);
+}
+
+fn without_an_id_nothing_runs_and_sudo_is_not_offered(stage: &Stage) {
+    let report = Report::of(Command::new("unshare").arg("--user").arg(&stage.program));
+    for (folder, _) in ALL_BUT_CGROUPS {
+        report.assert_cause(folder, "User namespaces are refused", &["EPERM", "no id in this one"]);
+    }
+    assert!(!report.text.contains("as root"), "{}", report.text);
+}
+
+fn a_proc_that_is_read_only_is_told_and_can_be_mounted_anew(stage: &Stage) {
+    let (before, after) = before_and_after(stage, &["env"], "mount -o remount,bind,ro /proc");
+    before.assert_states(&ALL_BUT_CGROUPS[..4]);
+    for folder in WITH_USER_NAMESPACES {
+        let words = ["write", "Read-only", "mount -t proc proc /proc"];
+        before.assert_cause(folder, "/proc is read-only", &words);
+    }
+    after.assert_states(&ALL_BUT_CGROUPS);
 }
 
 fn a_kind_of_namespace_that_the_kernel_lacks_is_told(stage: &Stage) {
@@ -415,7 +447,7 @@ fn a_host_that_drops_what_it_forwards_can_accept_it(stage: &Stage) {
     let (before, after) = before_and_after(stage, &["env"], "iptables -P FORWARD DROP");
     before.assert_states(&ALL_BUT_CGROUPS);
     let title = "Packets between containers are dropped";
-    before.assert_cause("06-network", title, &["sudo iptables -I FORWARD", "gives up: nothing"]);
+    before.assert_cause("06-network", title, &["iptables -I FORWARD", "gives up: nothing"]);
     assert_eq!(after.row("06-network").1, "cargo run -p network");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::rootfs;
-use conformance::{Output, Stage};
+use conformance::{Output, Stage, need};
 
 use crate::ALL_BUT_CGROUPS;
 use crate::help::{Report, before_and_after, sh};
@@ -17,6 +17,36 @@ pub fn a_default_root_directory_that_others_can_write_to_can_be_closed(stage: &S
     let title = "Others can write to the root directory";
     before.assert_cause("05-user", title, &["chmod go-w /tmp/busybox"]);
     after.assert_states(&ALL_BUT_CGROUPS);
+}
+
+pub fn a_tmp_that_is_open_to_all_can_be_closed_by_its_owner(stage: &Stage) {
+    sh(stage, "chmod 777 /tmp");
+    let title = "Others can write to the root directory";
+    Report::now(stage).assert_cause("05-user", title, &["chmod +t /tmp"]);
+    let user = ["--reuid=1000", "--regid=1000", "--clear-groups"];
+    let report = Report::of(Command::new(need("setpriv")).args(user).arg(&stage.program));
+    let command = if Path::new("/usr/bin/sudo").exists() { "sudo" } else { "su -c" };
+    report.assert_cause("05-user", title, &[command, "chmod +t /tmp"]);
+    let command = &Report::now(stage).commands()[0];
+    assert_eq!(command, "chmod +t /tmp");
+    sh(stage, command);
+    Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+pub fn a_file_in_the_place_of_a_root_directory_is_told_with_another_place(stage: &Stage) {
+    fs::write(rootfs::DEFAULT, "").unwrap();
+    fs::create_dir("/tmp/home").unwrap();
+    let report = Report::of(stage.command().env("HOME", "/tmp/home"));
+    let words = ["not a directory", "cargo doctor root ~/busybox &&"];
+    report.assert_cause("03-pid", "No place for a root directory", &words);
+}
+
+pub fn a_link_in_the_place_of_a_root_directory_is_removed_and_not_what_it_leads_to(stage: &Stage) {
+    let provoke = "mkdir -m 755 /tmp/mine; echo keep >/tmp/mine/file; ln -s /tmp/mine /tmp/busybox";
+    let (before, after) = before_and_after(stage, &["env"], provoke);
+    before.assert_cause("03-pid", "The root directory is not whole", &["rm /tmp/busybox"]);
+    after.assert_states(&ALL_BUT_CGROUPS);
+    assert_eq!(fs::read_to_string("/tmp/mine/file").unwrap(), "keep\n");
 }
 
 pub fn a_default_root_directory_that_is_not_whole_can_be_made_anew(stage: &Stage) {
