@@ -16,7 +16,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 ///
 /// # Errors
 ///
-/// open(2), rmdir(2). That there is no such directory is none.
+/// open(2), rmdir(2). A directory that is not there is no error.
 pub fn remove_directories(top: &Path) -> nix::Result<()> {
     let mut here = match open(AT_FDCWD, top) {
         Err(Errno::ENOENT) => return Ok(()),

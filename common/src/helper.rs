@@ -1,4 +1,4 @@
-//! Programs of others, which help with a start.
+//! Runs somebody else's program that helps with a start.
 
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};

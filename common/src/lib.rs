@@ -2,11 +2,11 @@
 //!
 //! - [`reexec`] starts this program again, or a shell, in new namespaces.
 //! - [`check`] sets up the log, and turns the one error that reaches `main` into a line and a status.
-//! - [`diagnosis`] is the table of what can be in the way, and of what helps; [`host_facts`] is what it looks at.
+//! - [`diagnosis`] is the table of what can be in the way, and of what helps; [`host_facts`] is what it goes by.
 //! - [`directories`] removes directories in directories.
 //! - [`forwarding`] says whether a host lets packets pass between containers.
-//! - [`helper`] runs a program of others that helps with a start.
-//! - [`lock`] is for what only one process at a time may do.
+//! - [`helper`] runs somebody else's program that helps with a start.
+//! - [`lock`] is for what one process at a time may do.
 //! - [`mounts`] opens mount points, and mounts on what was opened.
 //! - [`quote`] shows names and paths that others have chosen.
 //! - [`rootfs`] finds, or makes, the directory that becomes a container's `/`.

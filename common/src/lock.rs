@@ -1,4 +1,4 @@
-//! Turns: what only one process at a time may do.
+//! Turns: what one process at a time may do.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -17,10 +17,10 @@ use crate::signals;
 /// Where root's locks are: who can't write there can't open what root has made there for itself.
 const DIRECTORY: &str = "/run";
 
-/// How long a wait goes on before it says for whom.
+/// How long a process waits before it says whom it waits for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often a wait looks whether it is over.
+/// How often a waiting process looks again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A turn, which ends when this is dropped, and with the process at the latest: flock(2).
@@ -32,13 +32,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits for a turn. After a second a warning says for whom. SIGTERM and SIGHUP end the wait.
+    /// Waits for a turn. After a second a warning says whose turn it is. SIGTERM and SIGHUP end the wait.
     ///
     /// Whoever has a local file open, if only to read, may lock it for themselves: flock(2). (On NFS and SMB it has to be
     /// open for writing.) So anybody could make root wait as long as they like, were it a file that anybody can open. So
     /// root has one of its own, in /run, which goes with the last turn.
     ///
-    /// - `name`: what is done in turns, without a slash.
+    /// - `name`: what the processes take turns at, without a slash.
     /// - `of`: what it is done to. Others than root lock this file itself, and so does root where /run can't be
     ///   written to.
     ///

@@ -109,7 +109,7 @@ pub fn mount_tmpfs(
     Ok(root)
 }
 
-/// Makes a mount that is nowhere, and returns its root: fsopen(2), fsconfig(2) and fsmount(2), Linux 5.2.
+/// Makes a mount that is in no place yet, and returns its root: fsopen(2), fsconfig(2) and fsmount(2), Linux 5.2.
 ///
 /// - `kind`: the type of file system.
 /// - `options`: those of the file system, names and values.

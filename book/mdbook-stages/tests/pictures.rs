@@ -76,7 +76,7 @@ fn draw(drawing: &str, own: &str) -> String {
         "class=\"svgbob\"",
         &format!(
             "class=\"svgbob\" viewBox=\"0 0 {width} {height}\" style=\"min-width:{}px\"",
-            width * SMALLEST
+            (width * SMALLEST).min(PHONE)
         ),
         1,
     );
@@ -100,8 +100,9 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a good expression")
 });
 
-/// A picture is made smaller down to this part of its size, and then scrolled.
+/// A picture is made smaller down to this part of its size, or to the room that a page has on a telephone, and then scrolled.
 const SMALLEST: f32 = 0.75;
+const PHONE: f32 = 335.0;
 
 /// Width and height of a character, as the library has them.
 const CELL: (usize, usize) = (8, 16);

@@ -1,7 +1,7 @@
 //! Why a container cannot be started here, and what to type: one table, for the errors of all stages and for
 //! `cargo doctor`.
 //!
-//! A row fits an error by what has failed and its errno, and by what is so on this host. The book's page "When it does
+//! A row is chosen by what has failed, by the errno, and by facts about this host. The book's page "When it does
 //! not work" has a heading for each row.
 
 mod cause;
@@ -39,7 +39,7 @@ pub struct Diagnosis {
     pub explanation: String,
     /// What helps, the best first; none where no command does.
     pub remedies: Vec<Remedy>,
-    /// Whether root of the machine would not have this trouble.
+    /// Whether root of the machine is spared this.
     pub root_helps: bool,
 }
 
@@ -72,7 +72,7 @@ struct Row {
     is: fn(&Failure, &HostFacts) -> bool,
     explanation: fn(&Failure, &HostFacts) -> String,
     remedies: fn(&Failure, &HostFacts) -> Vec<Remedy>,
-    /// Whether root of the machine would not have this trouble.
+    /// Whether root of the machine is spared this.
     root_helps: fn(&Failure, &HostFacts) -> bool,
 }
 

@@ -51,13 +51,13 @@ pub(super) fn another_place(failure: &Failure, facts: &HostFacts) -> Vec<Remedy>
     vec![remedy(format!("{run} --tmpfs /tmp:exec"), NOTHING)]
 }
 
-/// A start as root, where that can be had.
+/// A start as root, where the caller can become root.
 pub(super) fn as_root(facts: &HostFacts) -> Vec<Remedy> {
     let command = format!("cargo as-root -p {}", facts.package);
     (facts.sudo && !facts.caller.root).then(|| remedy(command, HOST_ROOT)).into_iter().collect()
 }
 
-/// A start as root of a user namespace, where that can be had.
+/// A start as root of a user namespace, where the caller can make one.
 pub(super) fn rootless(facts: &HostFacts) -> Vec<Remedy> {
     let switched_off = facts.max_user_namespaces == Some(0)
         || facts.unprivileged_userns_clone == Some(0) && !facts.root;
@@ -78,7 +78,7 @@ pub(super) fn with_root(facts: &HostFacts, command: &str) -> String {
     }
 }
 
-/// A sysctl to set. The program that does so is not everywhere, as the file is.
+/// A sysctl to set. The file is everywhere, and the program that writes it is not.
 pub(super) fn sysctl(facts: &HostFacts, name: &str, value: u64) -> String {
     if facts.sysctl {
         return with_root(facts, &format!("sysctl {name}={value}"));
@@ -115,7 +115,7 @@ pub(super) fn start_anew(facts: &HostFacts) -> &'static str {
     }
 }
 
-/// What of /proc is covered, laid open. Who has a mount namespace of the first user namespace may do so.
+/// Uncovers what is covered of /proc. Whoever is in a mount namespace of the first user namespace may do so.
 pub(super) fn uncovered(facts: &HostFacts) -> Vec<Remedy> {
     let places: Vec<_> = facts.proc_covered.iter().map(quoted).collect();
     let command = with_root(facts, &format!("umount {}", places.join(" ")));

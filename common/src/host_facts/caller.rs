@@ -1,4 +1,4 @@
-//! Who has started the program, and in what.
+//! Who has started the program, and where.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,8 +13,8 @@ use super::process::{
     CAP_SYS_ADMIN, has_root, in_first_user_namespace, may_have, overflow_id, read,
 };
 
-/// Who has started the program. In the namespaces of its container nothing tells that any more: root there is anybody
-/// outside, and the environment is cleared.
+/// Who has started the program. Inside the container nothing shows that any more: root there can be anybody outside, and
+/// the environment is cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Whether that is root of the machine or of a container, and not of a user namespace in one.
@@ -34,7 +34,7 @@ pub struct Caller {
 static CALLER: OnceLock<Caller> = OnceLock::new();
 
 impl Caller {
-    /// Returns what is so now, or was when it was remembered.
+    /// Returns what was remembered, or else what is so now.
     pub fn get() -> Caller {
         CALLER.get().copied().unwrap_or_else(Caller::now)
     }

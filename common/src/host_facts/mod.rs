@@ -31,7 +31,7 @@ pub struct HostFacts {
     pub limits_can_be_raised: bool,
     /// Whether it has a seccomp(2) filter, as in a Docker container.
     pub seccomp: bool,
-    /// Whether it may not set the hostname, for want of a capability or because of a filter.
+    /// Whether a filter, or the lack of a capability, keeps it from setting the hostname.
     pub hostname_refused: bool,
     /// Whether this is not the first user namespace.
     pub user_namespace: bool,
@@ -41,13 +41,13 @@ pub struct HostFacts {
     pub root_mount: RootMount,
     /// Whether AppArmor is at work: apparmor(7).
     pub apparmor: bool,
-    /// The AppArmor profile that denies this process what it does not allow, if one does.
+    /// The AppArmor profile that confines this process, if one does.
     pub apparmor_profile: Option<String>,
     /// Who has started the program.
     pub caller: Caller,
     /// Whether sudo(8) is there, and can make an ordinary user the machine's root.
     pub sudo: bool,
-    /// Whether it is not there, and su(1) has to do.
+    /// Whether sudo(8) is missing, and su(1) has to do.
     pub without_sudo: bool,
     /// Whether systemd is process 1, and for an ordinary user, whether one of their own runs.
     pub systemd: bool,

@@ -52,7 +52,7 @@ pub fn command(name: &str) -> Command {
 pub struct Command {
     program: PathBuf,
     argv0: OsString,
-    /// Where this program goes on in its second life. None for the programs of others.
+    /// Where this program goes on in its second life. None for somebody else's program.
     entry_point: Option<String>,
     args: Vec<OsString>,
     inherited_args: Vec<OsString>,
@@ -141,8 +141,8 @@ impl Command {
         self
     }
 
-    /// Sets the user ids of the new user namespace. Without, all are unmapped, and execve(2) drops every
-    /// capability.
+    /// Sets the user ids of the new user namespace. Without them all ids are unmapped, and execve(2) drops every
+    /// capability that is not ambient.
     pub fn uid_mappings(mut self, mappings: &[IdMap]) -> Command {
         self.uid_mappings = mappings.to_vec();
         self
@@ -154,7 +154,8 @@ impl Command {
         self
     }
 
-    /// Leaves the program in the session and process group of its caller, and on its terminal: for what is no container.
+    /// Leaves the program in the session and process group of its caller, and on its terminal: for programs that are no
+    /// container.
     pub fn same_session(mut self) -> Command {
         self.same_session = true;
         self
@@ -257,7 +258,7 @@ impl Command {
     }
 }
 
-/// A visit to another directory, from where this process returns to its own.
+/// A visit to another directory, from which this process returns to its own.
 struct Visit(OwnedFd);
 
 impl Visit {

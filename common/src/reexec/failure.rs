@@ -1,4 +1,4 @@
-//! What of a start can fail: the contexts of its errors, by which the advice is chosen.
+//! What can fail in a start: the contexts of its errors, by which the advice is chosen.
 
 use std::fmt;
 use std::path::PathBuf;

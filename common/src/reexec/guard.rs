@@ -1,8 +1,8 @@
 //! What becomes of a container whose launcher is killed with SIGKILL.
 //!
-//! Its first process has asked to die with its parent (PR_SET_PDEATHSIG), and can be made to take that back: root in the
-//! container may trace it. And nobody would be left to turn the caller's terminal from raw to what it was. So there is
-//! one more process, outside, where the container sees nothing of it. It does nothing until the launcher is gone.
+//! Its first process has asked to die with its parent (PR_SET_PDEATHSIG). But root in the container may trace it, and make
+//! it take that back. Nor would anybody be left to set the caller's terminal back from raw. So there is one more
+//! process, outside, where the container can't see it. It does nothing until the launcher is gone.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -57,7 +57,7 @@ impl Drop for Guard {
     }
 }
 
-/// Waits for the launcher's end, in a session where nobody's signals come by, and puts an end to the rest.
+/// Waits for the launcher's end, in a session that nobody else signals, and puts an end to the rest.
 fn guard(watched: &OwnedFd, container: &OwnedFd, session: &Session) {
     // Whoever ends the launcher by its name does not mean this.
     let _ = prctl::set_name(c"guard");

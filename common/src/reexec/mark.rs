@@ -1,7 +1,7 @@
 //! How the second life of a program is told from the first: by a descriptor that nobody has by accident.
 //!
-//! It is a socket with a message in it, which names an entry point. No name of a file, argument or signal mask
-//! counts, so whoever starts the program by hand starts at the start, in whatever way they do it.
+//! It is a socket with a message in it, which names an entry point. File names, arguments and signal masks count for
+//! nothing, so whoever starts the program by hand begins at the beginning, however they do it.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

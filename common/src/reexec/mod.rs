@@ -2,8 +2,8 @@
 //!
 //! A container is set up from the inside: its hostname, its mounts, its root directory. So the program
 //! starts itself a second time, in new namespaces, and [`dispatch`] tells the two lives apart by a mark that
-//! [`command`] leaves. Go programs have to do it that way, since a Go process is always multi-threaded and
-//! cannot run its own code between clone and execve; here it keeps that step plain.
+//! [`command`] leaves. Go programs mostly do it that way, since a Go process is always multi-threaded and
+//! can hardly run code of its own between clone and execve; here it keeps that step plain.
 //!
 //! The words are OCI's: between clone(2) and execve(2) a container is [`Created`], which means that its
 //! namespaces are there, and that it waits. That is when its parent writes its id maps, and from stage 06 on

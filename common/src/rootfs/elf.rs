@@ -1,4 +1,4 @@
-//! The one thing that we want to know of a program's file: which interpreter loads it. See elf(5).
+//! The one thing that we want to know about a program's file: which interpreter loads it. See elf(5).
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Who has mounted what a file is on. A file system of an ordinary user's own says of its files
-//! what that user wants: that root owns them, and one thing to who checks, another to who executes.
+//! Who has mounted the file system that a file is on. An ordinary user's own file system says whatever
+//! that user wants: that root owns its files, or one thing to the check and another to execve(2).
 
 use std::fs;
 use std::os::fd::AsRawFd;

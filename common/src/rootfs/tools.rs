@@ -16,7 +16,7 @@ use crate::diagnosis::{Cause, Known};
 use crate::quote::shown;
 use crate::signals;
 
-/// The shell: all that a container can't do without.
+/// The shell: the one thing that a container can't do without.
 const SHELL: &str = "sh";
 
 /// What the chapters use. A busybox that lacks one of these gets this host's.
@@ -83,7 +83,7 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-/// Writes a list of programs, with a reason where there is more to say than that there is none.
+/// Writes a list of programs, each with a reason unless it is simply not there.
 fn listed(left_out: &[(&str, Error)]) -> String {
     let item = |(name, error): &(&str, Error)| match error.downcast_ref::<Missing>() {
         Some(_) => (*name).to_owned(),

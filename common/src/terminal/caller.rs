@@ -1,4 +1,4 @@
-//! The terminal of who has started a container.
+//! The terminal of whoever has started a container.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};

@@ -1,8 +1,8 @@
 //! /dev/console: a name for the container's terminal, from stage 04 on.
 //!
 //! A terminal is a file of the devpts where it was opened, and that one stays outside. tty(1) then says "not a tty", and
-//! ssh(1) and others can't do without a name. Engines mount the terminal on /dev/console, and so does this. All of it is
-//! a convenience: where it can't be done, the terminal has no name.
+//! ssh(1) and others can't do without a name. Engines mount the terminal on /dev/console, and so do we. It is a
+//! convenience: where it can't be done, the terminal has no name.
 
 use std::ffi::CString;
 use std::fs;

@@ -86,8 +86,8 @@ pub(super) fn terminal() -> BorrowedFd<'static> {
     borrowed(TERMINAL.load(Ordering::Relaxed))
 }
 
-/// Puts a process into a group of its own: setpgid(2). Both it and its parent say so, since nobody knows who of the two
-/// is the first.
+/// Puts a process into a group of its own: setpgid(2). Both the process and its parent do so, since nobody knows which of
+/// the two comes first.
 pub(crate) fn lead_group(process: Pid, in_foreground: bool) -> nix::Result<()> {
     setpgid(process, process)?;
     if in_foreground {
@@ -169,7 +169,7 @@ pub(crate) fn watch_job() -> nix::Result<()> {
     signals::pass_job_control_on()
 }
 
-/// Puts the job, or whom it has put there, into the foreground, and has it go on.
+/// Puts the job, or the group that it had put there, into the foreground, and has it go on.
 extern "C" fn give_foreground(_: c_int) {
     let errno = Errno::last_raw();
     let terminal = terminal();

@@ -75,7 +75,7 @@ impl Pty {
         .map(drop)
     }
 
-    /// What to type for an end of file, if it is to be typed: a program that reads single keys takes it for a key.
+    /// What to type for an end of file. None for a program that reads single keys, which would take it for a key.
     pub(super) fn end_of_file(&self) -> Option<u8> {
         let modes = tcgetattr(&self.slave).ok()?;
         let lines = modes.local_flags.contains(LocalFlags::ICANON);

@@ -22,7 +22,7 @@ pub(super) struct Relay {
     screen: Option<Screen>,
     /// Whether the leader has ended.
     ended: bool,
-    /// Whether it was told to end, and has no time for output that the terminal does not take.
+    /// Whether it was told to end, and so waits no longer for a terminal that takes no output.
     hurried: bool,
 }
 

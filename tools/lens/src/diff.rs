@@ -113,8 +113,8 @@ fn row(text: &mut String, sign: char, line: &Compared, width: usize) {
     }
 }
 
-/// Returns the calls of a run by process, in the order in which these were made: which of two runs at once is faster
-/// differs from one time to the next.
+/// Returns the calls of a run by process, in the order in which the processes were made: of two that run at once, now the
+/// one is faster and now the other.
 fn lines(run: &Run) -> Vec<Compared> {
     let selection = select(run.recording, false);
     let mut of_process: BTreeMap<usize, Vec<Compared>> = BTreeMap::new();
@@ -165,8 +165,7 @@ fn removes_what_may_be_gone(call: &Call) -> bool {
         || call.text.starts_with("netlink link delete ") && call.result == Some(Err(Errno::ENODEV))
 }
 
-/// Of a process that was killed leaves where it was and its end alone: how far it had come, and so what it was called, is
-/// luck.
+/// Keeps only the lane and the end of a process that was killed: how far it had come, and so what it was called, is luck.
 fn forget_luck(lines: &mut Vec<Compared>) {
     if lines.last().is_some_and(|line| line.key == "killed by SIGKILL") {
         let end = lines.pop();
@@ -176,8 +175,8 @@ fn forget_luck(lines: &mut Vec<Compared>) {
     }
 }
 
-/// Returns the places of the calls that have made a process, its parent and so on, the eldest first: which of two
-/// children begins sooner differs from one time to the next, and which was made sooner does not.
+/// Returns the places of the calls that have made a process, its parent and so on, the eldest first. Which of two
+/// children begins first differs from run to run; which was made first does not.
 fn birth(process: usize, recording: &Recording) -> Vec<usize> {
     let own = &recording.processes[process];
     let mut calls = own.parent.map_or(Vec::new(), |parent| birth(parent, recording));

@@ -1,4 +1,4 @@
-//! The filter that stops a traced program for the calls of the table, and for no others: seccomp(2).
+//! The filter that stops a traced program at the calls of the table, and at no others: seccomp(2).
 
 use std::mem::offset_of;
 

@@ -179,7 +179,7 @@ static LAUNCHER: AtomicI32 = AtomicI32::new(-1);
 /// How many processes the launcher has left behind: a signal to this program ends them then.
 static LEFT: AtomicUsize = AtomicUsize::new(0);
 
-/// The signals that are the launcher's.
+/// The signals that are passed on to the launcher.
 const PASSED_ON: [Signal; 7] = [
     Signal::SIGTERM,
     Signal::SIGINT,

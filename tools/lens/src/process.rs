@@ -1,4 +1,4 @@
-//! What /proc says of a process that is stopped: proc(5).
+//! What /proc says about a process that is stopped: proc(5).
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::errno::Errno;
 
-/// What of this machine decides whether a program may trace another: ptrace(2).
+/// What decides on this machine whether a program may trace another: ptrace(2).
 #[derive(Clone, Copy, Debug, Default)]
 struct Situation {
     /// /proc/sys/kernel/yama/ptrace_scope, where Yama is there.

@@ -1,4 +1,4 @@
-//! What of a recording is shown: without what makes nothing, and with what repeats in one row.
+//! Which part of a recording is shown: calls that make nothing are left out, and those that repeat share a row.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -29,7 +29,7 @@ pub struct Selection<'a> {
     pub alike: HashMap<usize, usize>,
 }
 
-/// Chooses what of a run is shown.
+/// Chooses which part of a run is shown.
 ///
 /// - `all`: leave nothing out.
 pub fn select(recording: &Recording, all: bool) -> Selection<'_> {
@@ -55,7 +55,7 @@ pub fn select(recording: &Recording, all: bool) -> Selection<'_> {
     Selection { rows, left_out, alike: counts }
 }
 
-/// Returns for each call why it makes nothing, if it makes nothing.
+/// Returns, for each call, why it is left out, if it is.
 fn reasons(recording: &Recording) -> Vec<Option<&'static str>> {
     let calls = &recording.calls;
     let mut of_process: HashMap<usize, Vec<usize>> = HashMap::new();

@@ -267,8 +267,8 @@ fn unwind_registers(registers: Registers) -> UnwindRegsNative {
     UnwindRegsNative::new(registers.lr, registers.sp, registers.fp)
 }
 
-/// Returns a file as it is shown: from the folder of its crate on, as in `05-user/src/main.rs`, wherever that is; of what
-/// is no crate's, by its name. Sources of the standard library and of crates from elsewhere are nobody's own.
+/// Returns a file as it is shown: from the folder of its crate on, as in `05-user/src/main.rs`, wherever that is, or by its
+/// name if it belongs to no crate. Sources of the standard library and of crates from elsewhere are left out.
 fn own_file(file: &str) -> Option<String> {
     let others = ["/rustc/", "/rustc-", "/.cargo/", "/.rustup/", "/registry/src/", "/rustlib/"];
     if others.iter().any(|place| file.contains(place)) {

@@ -253,7 +253,7 @@ impl Tracer {
         self.note_privileges(pid);
     }
 
-    /// Says that a set-user-ID program has not got what it is made for: ptrace(2), execve(2).
+    /// Says that a set-user-ID program did not get the rights that it is made for: ptrace(2), execve(2).
     fn note_privileges(&mut self, pid: Pid) {
         if nix::unistd::geteuid().is_root() {
             return;

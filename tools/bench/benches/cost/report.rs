@@ -301,7 +301,7 @@ impl Report {
                 labels = labels.add(text(x(ms), TOP - 8.0, "middle", &format!("{ms}")));
             }
         }
-        labels = labels.add(text(0.0, TOP - 8.0, "start", "ms: median, and line to minimum"));
+        labels = labels.add(text(0.0, TOP - 8.0, "start", "ms: median, line to minimum"));
         Document::new()
             .set("viewBox", (0, 0, WIDTH, round(height)))
             .set("role", "img")
