@@ -235,7 +235,7 @@ fn a_network_that_is_in_use_is_refused(stage: &Stage) {
         ip(&format!("addr add {used} dev lo"));
         let host = Snapshot::take();
         let unshare = "unshare --user --map-root-user --mount --net";
-        let words = ["10.10.10.0/24 is in use", "to lo", "without root", unshare];
+        let words = ["10.10.10.0/24 is in use", "to lo", "#network-in-use", unshare];
         stage.sh("true").refused(&words);
         let mut own = Command::new("unshare");
         own.args(unshare.split(' ').skip(1)).arg(&stage.program).args(["-c", "true"]);

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use common::check::warn;
+use common::diagnosis::{Cause, Known};
 use common::lock::Lock;
 use common::reexec::Step;
 use netlink::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Netlink};
@@ -126,17 +127,19 @@ pub fn find_bridge(host: &Netlink) -> Result<Option<u32>> {
     if let Some(bridge) = find(&links, BRIDGE) {
         ensure!(
             is_ours(bridge),
-            "there is a device {BRIDGE} that is not ours. If nothing needs it: sudo ip link delete {BRIDGE}"
+            in_use(format!("there is a device {BRIDGE} that is not ours"))
+                .remedy(format!("sudo ip link delete {BRIDGE}"))
         );
         return Ok(Some(bridge.header.index));
     }
     match host.colliding_route(GATEWAY, PREFIX_LENGTH)? {
-        Some(route) => bail!(
-            "10.10.10.0/24 is in use: {route}. Run this without root, or after `unshare --user --map-root-user \
-             --mount --net`: then the bridge is not in the host's network"
-        ),
+        Some(route) => bail!(in_use(format!("10.10.10.0/24 is in use: {route}"))),
         None => Ok(None),
     }
+}
+
+fn in_use(said: String) -> Known {
+    Known::new(Cause::NetworkInUse, said)
 }
 
 fn is_ours(bridge: &LinkMessage) -> bool {

@@ -59,6 +59,8 @@ pub enum Cause {
     NoSuchDevice,
     /// Root without CAP_NET_ADMIN
     NoCapNetAdmin,
+    /// Another network has the bridge's name, or its addresses
+    NetworkInUse,
     /// Packets between containers are dropped
     BrNetfilter,
     /// The cgroup belongs to another root

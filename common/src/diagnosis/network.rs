@@ -3,8 +3,20 @@
 use nix::errno::Errno;
 
 use super::remedies::{NOTHING, known, remedy, unconfined, with_root};
-use super::{Cause, Row};
-use crate::host_facts::Engine;
+use super::{Cause, Remedy, Row};
+use crate::host_facts::{Engine, HostFacts};
+
+/// A start with the bridge in a network namespace more, as an ordinary user has it.
+fn own_network(facts: &HostFacts) -> Option<Remedy> {
+    let package = &facts.package;
+    let gives_up =
+        "the bridge on the host: the containers of two such starts do not reach each other";
+    if facts.caller.by_sudo {
+        return Some(remedy(format!("cargo run -p {package}"), gives_up));
+    }
+    let command = format!("unshare --user --map-root-user --mount --net cargo run -p {package}");
+    facts.unshare.then(|| remedy(command, gives_up))
+}
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -35,13 +47,8 @@ pub(super) const ROWS: &[Row] = &[
                 .into()
         },
         remedies: |_, facts| {
-            let package = &facts.package;
-            let command =
-                format!("unshare --user --map-root-user --mount --net cargo run -p {package}");
-            let gives_up =
-                "the bridge on the host: the containers of two such starts do not reach each other";
             // The stage has made its user namespace by now, so there is one to be had.
-            let own = facts.unshare.then(|| remedy(command, gives_up));
+            let own = own_network(facts);
             let engine = match facts.caller.engine {
                 // With it comes the capability: systemd-nspawn(1), --capability=.
                 Some(Engine::Nspawn) => {
@@ -54,6 +61,18 @@ pub(super) const ROWS: &[Row] = &[
             own.into_iter().chain(engine).collect()
         },
         root_helps: |_, _| true,
+    },
+    Row {
+        cause: Cause::NetworkInUse,
+        id: "network-in-use",
+        title: "Another network has the bridge's name, or its addresses",
+        is: |_, _| false,
+        explanation: |_, _| "In a network of your own the bridge is in nobody's way".into(),
+        remedies: |failure, facts| {
+            let remove = known(failure, facts, "the device, and what needs it");
+            own_network(facts).into_iter().chain(remove).collect()
+        },
+        root_helps: |_, _| false,
     },
     Row {
         cause: Cause::BrNetfilter,

@@ -38,7 +38,7 @@ fn run(facts: &HostFacts) -> &'static str {
     let takes_root = ["uts", "uts-hostname", "pid", "mount"].contains(&facts.package.as_str());
     match (facts.root, facts.user_namespace) {
         (true, true) if !facts.caller.root => "rootless",
-        (true, false) if std::env::var_os("SUDO_UID").is_some() => "as-root",
+        (true, false) if facts.caller.by_sudo => "as-root",
         (false, _) if takes_root && facts.unshare => "rootless",
         _ => "run",
     }
@@ -68,7 +68,7 @@ pub(super) fn rootless(facts: &HostFacts) -> Vec<Remedy> {
 
 /// A command that needs root, as this caller has to type it.
 pub(super) fn with_root(facts: &HostFacts, command: &str) -> String {
-    if facts.caller.root {
+    if facts.caller.root && !facts.caller.by_sudo {
         return command.into();
     }
     if facts.without_sudo {

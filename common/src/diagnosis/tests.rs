@@ -234,6 +234,17 @@ fn who_may_not_make_a_cgroup_gets_the_ways_that_this_machine_has() {
 }
 
 #[test]
+fn who_is_root_by_sudo_types_what_comes_next_as_another_user() {
+    let root = HostFacts { root: true, caller: caller(true, None), ..user() };
+    let by_sudo = Caller { by_sudo: true, ..root.caller };
+    let error = || Known::new(Cause::RootWritable, "open").remedy("sudo chmod +t /tmp").into();
+    let command =
+        |facts: &HostFacts| diagnose(&error(), facts).unwrap().remedies[0].command.clone();
+    assert_eq!(command(&root), "chmod +t /tmp");
+    assert_eq!(command(&HostFacts { caller: by_sudo, ..root.clone() }), "sudo chmod +t /tmp");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_gets_no_advice_about_root() {
     let denied = std::io::Error::from_raw_os_error(Errno::EPERM as i32);
     assert_eq!(diagnose(&Error::new(denied).context("rename"), &user()), None);

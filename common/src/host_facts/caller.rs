@@ -19,6 +19,8 @@ use super::process::{
 pub struct Caller {
     /// Whether that is root of the machine or of a container, and not of a user namespace in one.
     pub root: bool,
+    /// Whether it is sudo(8) that has made it root: what the reader types next is typed as another user.
+    pub by_sudo: bool,
     /// Whether it is in a user namespace of its container's: one that has its process 1 as well. (`cargo rootless` makes
     /// one, and its caller is outside of it.)
     pub user_namespace: bool,
@@ -54,6 +56,7 @@ impl Caller {
         let root = nix::unistd::geteuid().is_root() && (!user_namespace || has_first);
         Caller {
             root,
+            by_sudo: root && env::var_os("SUDO_UID").is_some(),
             user_namespace: in_container,
             foreign_cgroups: in_container && are_cgroups_foreign(),
             administers: has_root()
@@ -65,7 +68,8 @@ impl Caller {
 
     /// What a process tells its second life: see [`Caller::inherit`].
     pub(crate) fn to_word(self) -> String {
-        let flags = [self.root, self.user_namespace, self.foreign_cgroups, self.administers];
+        let flags =
+            [self.root, self.by_sudo, self.user_namespace, self.foreign_cgroups, self.administers];
         let flags: String = flags.iter().map(|flag| if *flag { '1' } else { '0' }).collect();
         let engine = ENGINES.iter().find(|(engine, _)| Some(*engine) == self.engine);
         format!("{flags}{}", engine.map_or("", |(_, name)| name))
@@ -73,13 +77,14 @@ impl Caller {
 
     /// Remembers what the first life of this program has told.
     pub(crate) fn inherit(word: &str) {
-        let Some((flags, name)) = word.split_at_checked(4) else { return };
+        let Some((flags, name)) = word.split_at_checked(5) else { return };
         let flag = |index: usize| flags.as_bytes().get(index) == Some(&b'1');
         let caller = Caller {
             root: flag(0),
-            user_namespace: flag(1),
-            foreign_cgroups: flag(2),
-            administers: flag(3),
+            by_sudo: flag(1),
+            user_namespace: flag(2),
+            foreign_cgroups: flag(3),
+            administers: flag(4),
             engine: Engine::of_name(name),
         };
         CALLER.get_or_init(|| caller);
@@ -161,12 +166,13 @@ mod tests {
     fn a_second_life_knows_the_caller_of_the_first() {
         let caller = Caller {
             root: true,
+            by_sudo: false,
             user_namespace: false,
             foreign_cgroups: true,
             administers: true,
             engine: Some(Engine::Nspawn),
         };
-        assert_eq!(caller.to_word(), "1011systemd-nspawn");
+        assert_eq!(caller.to_word(), "10011systemd-nspawn");
         Caller::inherit(&caller.to_word());
         assert_eq!(Caller::get(), caller);
     }

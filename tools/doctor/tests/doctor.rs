@@ -65,6 +65,7 @@ fn main() -> ExitCode {
             a_device_that_is_missing_is_told_and_can_be_made,
             root_without_cap_setfcap_is_told_for_each_stage,
             places::what_is_behind_a_missing_root_directory_is_told_as_well,
+            another_network_in_the_place_of_the_bridges_is_told_and_left_alone,
             a_host_that_drops_what_it_forwards_can_accept_it,
         ],
         &[As::User] => [a_limit_of_processes_is_told, what_an_ordinary_user_cannot_read_is_named, the_readme_shows_a_table],
@@ -314,6 +315,29 @@ fn root_without_cap_net_admin_gets_a_network_of_its_own(stage: &Stage) {
     let script = format!("{setpriv} {unshare} \"$0\"");
     let report = Report::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
     report.assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn another_network_in_the_place_of_the_bridges_is_told_and_left_alone(stage: &Stage) {
+    need("ip");
+    for (made, said) in [
+        // As the address of a container is in its network: 06 in 06.
+        ("ip link set lo up; ip addr add 10.10.10.2/24 dev lo", "10.10.10.0/24 is in use"),
+        ("ip addr del 10.10.10.2/24 dev lo; ip link add brg0 type bridge", "not ours"),
+    ] {
+        sh(stage, made);
+        let host = Snapshot::take();
+        let report = Report::now(stage);
+        report.assert_states(&ALL_BUT_CGROUPS[..5]);
+        let title = "Another network has the bridge's name, or its addresses";
+        report.assert_cause("06-network", title, &[said]);
+        let commands = report.commands();
+        let (unshare, _) = commands[0].split_once("cargo run -p network").unwrap();
+        sh(stage, &format!("{unshare} \"$0\" >/tmp/report || true"));
+        let report = Report { text: fs::read_to_string("/tmp/report").unwrap(), code: -1 };
+        report.assert_states(&ALL_BUT_CGROUPS);
+        fs::remove_file("/tmp/report").unwrap();
+        host.assert_unchanged();
+    }
 }
 
 fn a_limit_of_processes_is_told(stage: &Stage) {
