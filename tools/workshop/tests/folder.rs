@@ -202,6 +202,18 @@ fn what_is_handed_out_is_committed_where_there_is_git() {
 }
 
 #[test]
+fn where_there_is_no_git_the_folder_is_made_all_the_same() {
+    let directory = tempdir().unwrap();
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_workshop-tool"));
+    tool.args(["init", "own"]).current_dir(directory.path()).env("PATH", "/nowhere");
+    let output = tool.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("There is no git here"), "{output:?}");
+    let own = directory.path().join("own");
+    assert!(own.join("info.toml").exists() && !own.join(".git").exists());
+}
+
+#[test]
 fn a_folder_that_is_not_empty_is_left_as_it_is() {
     let directory = half_day();
     refuses(directory.path(), &["init", "own"], "is not empty");

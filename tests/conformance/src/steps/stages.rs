@@ -73,7 +73,7 @@ fn user(traits: Traits) -> Vec<Step> {
 
 fn network(traits: Traits) -> Vec<Step> {
     steps![traits,
-        "2" "book/src/06-network.md#run" => an_address_is_an_option,
+        "2" "book/src/before-you-start.md#options" => an_address_is_an_option,
         "2" "book/src/06-network.md#run" => a_helper_is_an_option,
         "3" "book/src/06-network.md#failure and network_namespaces(7)" => the_network_is_new,
         "4" "book/src/06-network.md#failure and user_namespaces(7)" => the_launcher_is_in_a_network_where_it_may_make_a_bridge,

@@ -39,9 +39,9 @@ fn main() -> ExitCode {
 
 // TODO 1: a new PID namespace, too. Read book/src/03-pid.md#failure, pid_namespaces(7).
 // TODO 3: rootfs::prepare makes the root directory, checks it and the shell in it, and returns it, open. The new
-// process has to start there. TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are
-// its own. All
-// that is needed is in common::reexec::Command.
+// process has to start there.
+// TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are its own. For this and for
+// TODO 3 all that is needed is in common::reexec::Command.
 // TODO 6: what ns_init mounts is mounted on the host as well, and may outlive ns_init. So open `proc` in the root
 // directory before anything is created (common::mounts::MountPoint), and take the mount away when the container
 // has ended; a job that is left behind may still be using it. Read umount2(2), MNT_DETACH. The result is the
