@@ -35,8 +35,9 @@ impl Noted {
         let state = fs::read_to_string(folder.join(NOTED_BY_RUSTLINGS)).unwrap_or_default();
         let mut lines = state.lines().skip(2);
         let first = exercises.first().map(|exercise| exercise.name.clone()).unwrap_or_default();
-        let current = lines.next().map_or(first, str::to_owned);
+        // Whoever owns the folder may have written anything there.
         let is_known = |name: &&str| exercises.iter().any(|exercise| exercise.name == **name);
+        let current = lines.next().filter(is_known).map_or(first, str::to_owned);
         let done = lines.filter(is_known).map(str::to_owned).collect();
         let noted = fs::read_to_string(folder.join(NOTED)).unwrap_or_default();
         let split = |line: &str| line.split_once('\t').map(|(name, how)| (name.into(), how.into()));

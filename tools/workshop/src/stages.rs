@@ -96,9 +96,9 @@ impl Stage {
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let first = said.lines().find(|line| line.starts_with("TODO "));
-        let broken = || said.lines().find(|line| line.starts_with("error")).unwrap_or(&said).into();
+        let error = said.lines().find(|line| line.starts_with("error"));
         Ok(first.map_or_else(
-            || Outcome::Broken(broken()),
+            || Outcome::Broken(error.unwrap_or("its tests can't be run").into()),
             |line| Outcome::Todo(line.trim_start_matches("TODO ").into()),
         ))
     }

@@ -119,6 +119,10 @@ fn progress_counts_exercises_and_stages() {
     let said = says(directory.path(), &["progress", "own"]);
     assert!(said.contains("2 of 11 exercises, 1 of 7 stages"), "{said}");
     assert!(said.contains(" at nspid ") && said.ends_with("saved 0 min ago\n"), "{said}");
+    // What somebody else has written there is no more than the name of an exercise.
+    fs::write(own.join(".rustlings-state.txt"), "\n\n\x1b[2Jowned\n\n\x1b[2J\n").unwrap();
+    let said = says(directory.path(), &["progress", "own"]);
+    assert!(said.contains("0 of 11 exercises") && said.contains(" at first_save "), "{said:?}");
     refuses(directory.path(), &["progress", "nowhere"], "nowhere/info.toml");
 }
 

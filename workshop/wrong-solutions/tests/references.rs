@@ -32,7 +32,6 @@ const SAYS: &[(&str, &[&str])] = &[
     ("06-network#shell", &["veth", "bridge"]),
     ("07-ipc#failure", &["queue"]),
     ("07-ipc#shell", &["mqueue", "unshare"]),
-    ("08-cgroups#order", &["turns"]),
     ("08-cgroups#run", &["pids.max"]),
     ("08-cgroups#shell", &["pids.max", "cgroup.procs", "Its root is the cgroup"]),
     ("around#calls", &["CLONE_INTO_CGROUP"]),

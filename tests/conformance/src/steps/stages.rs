@@ -33,8 +33,8 @@ fn uts_hostname(traits: Traits) -> Vec<Step> {
     steps![traits,
         "1 and 2" "book/src/02-uts-hostname.md#shell and uts_namespaces(7)" => the_program_starts_itself_again,
         "3" "book/src/02-uts-hostname.md#failure and sethostname(2)" => the_hostname_is_nshost_inside_alone,
-        "3" "sethostname(2), ERRORS" => a_name_that_is_too_long_is_named,
         "4" "book/src/02-uts-hostname.md#run" => the_name_is_an_option,
+        "4" "sethostname(2), ERRORS" => a_name_that_is_too_long_is_named,
     ]
 }
 

@@ -17,7 +17,8 @@ struct Args {
     /// Shell to run
     #[arg(long, value_name = "PATH", default_value = "/bin/sh")]
     nsshell: PathBuf,
-    // TODO 4: an option --nshostname NAME, which is "nshost" where nobody sets it.
+    // TODO 4: an option --nshostname NAME, which is "nshost" where nobody sets it. The error of sethostname says
+    // what was tried: the name, and "at most 64 bytes".
     /// Command for the shell, as in `sh -c COMMAND`
     #[arg(short, value_name = "COMMAND")]
     command: Option<OsString>,
@@ -35,8 +36,8 @@ fn main() -> ExitCode {
 }
 
 // TODO 1: ns_start creates a container with this program in it, by reexec::command, in a new UTS namespace, then
-// starts it, and waits for it; ns_run needs no namespace then. TODO 3: ns_init sets the hostname, and then runs ns_run.
-// Its error says what was tried: the name, and "at most 64 bytes".
+// starts it, and waits for it; ns_run needs no namespace then.
+// TODO 3: ns_init sets the hostname, to "nshost", and then runs ns_run.
 /// Runs the shell in a new UTS namespace.
 fn ns_run(args: &Args) -> Result<ExitCode> {
     Command::new(&args.nsshell)
