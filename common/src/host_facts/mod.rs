@@ -61,7 +61,7 @@ pub struct HostFacts {
     pub wsl: Option<u8>,
     /// Sysctls that restrict user namespaces; None where the kernel has no such.
     pub max_user_namespaces: Option<u64>,
-    /// Those of [`LIMITS`] that are too low for the start of a container: 0, or 1 where it takes two.
+    /// Those of `LIMITS` that are too low for the start of a container: 0, or 1 where it takes two.
     pub low_namespace_limits: Vec<&'static str>,
     /// Debian's switch: 0 keeps user namespaces for root.
     pub unprivileged_userns_clone: Option<u64>,
