@@ -24,6 +24,14 @@ pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
     if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{} is not empty", quoted(directory));
     }
+    fs::create_dir_all(directory).with_context(|| format!("make {}", quoted(directory)))?;
+    let own = fs::canonicalize(directory).with_context(|| format!("find {}", quoted(directory)))?;
+    // There Cargo would read the clone's configuration, too, and git would see it as the clone's.
+    if own.starts_with(clone_of_this()?) {
+        // It is empty, and most likely just made.
+        let _ = fs::remove_dir(&own);
+        bail!("{} is in the clone: choose a folder beside it", quoted(&own));
+    }
     let chosen = plan.as_ref().map_or_else(
         || info.exercises.iter().collect::<Vec<_>>(),
         |plan| plan.exercises.iter().map(|(exercise, _)| *exercise).collect(),
@@ -33,6 +41,7 @@ pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
         let file = directory.join("info.toml");
         write(&file, &plan.welcome(&read(&file)?)?)?;
     }
+    prepare(directory)?;
     let committed = commit(directory);
     println!("{} has {} exercises. Type", quoted(directory), chosen.len());
     println!("    cd {} && rustlings", quoted(directory));
@@ -42,13 +51,31 @@ pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
     Ok(())
 }
 
+/// Adds what only a learner has a use for: `cargo workshop`, and what an editor and a forge are told.
+fn prepare(directory: &Path) -> Result<()> {
+    let clone = clone_of_this()?;
+    write(&directory.join(".cargo/config.toml"), &configuration(&clone, directory)?)?;
+    let recommended = "{\n    \"recommendations\": [\"rust-lang.rust-analyzer\"]\n}\n";
+    write(&directory.join(".vscode/extensions.json"), recommended)?;
+    write(&directory.join(".vscode/settings.json"), SETTINGS)?;
+    let grade = read(&workshop().join("grade.yml"))?;
+    let grade = grade.replace(NOWHERE, &origin(&clone).unwrap_or_else(|| NOWHERE.into()));
+    write(&directory.join(".github/workflows/grade.yml"), &grade)?;
+    Ok(())
+}
+
+/// Where this clone is.
+fn clone_of_this() -> Result<PathBuf> {
+    fs::canonicalize(workshop().join("..")).context("find this clone")
+}
+
 /// Puts these exercises into a folder, the stages to write, and what finds the rest in this clone.
 ///
 /// # Errors
 ///
 /// A file can't be read or written.
 pub fn copy(directory: &Path, chosen: &[&Exercise], info: &Info) -> Result<()> {
-    let clone = fs::canonicalize(workshop().join("..")).context("find this clone")?;
+    let clone = clone_of_this()?;
     ensure!(
         !clone.to_string_lossy().contains(['"', '\\', '\'']),
         "{} has a quote in its name, which a Cargo.toml can't have",
@@ -68,13 +95,6 @@ pub fn copy(directory: &Path, chosen: &[&Exercise], info: &Info) -> Result<()> {
     write(&directory.join("Cargo.lock"), &read(&workshop().join("Cargo.lock"))?)?;
     let ignored = "/target\n/book\n/.rustlings-state.txt\n/.stages-state.txt\n";
     write(&directory.join(".gitignore"), ignored)?;
-    write(&directory.join(".cargo/config.toml"), &configuration(&clone, directory)?)?;
-    let recommended = "{\n    \"recommendations\": [\"rust-lang.rust-analyzer\"]\n}\n";
-    write(&directory.join(".vscode/extensions.json"), recommended)?;
-    write(&directory.join(".vscode/settings.json"), SETTINGS)?;
-    let grade = read(&workshop().join("grade.yml"))?;
-    let grade = grade.replace(NOWHERE, &origin(&clone).unwrap_or_else(|| NOWHERE.into()));
-    write(&directory.join(".github/workflows/grade.yml"), &grade)?;
     // What the tests name as book/src/... is found here, too.
     let link = directory.join("book");
     if !link.is_symlink() {

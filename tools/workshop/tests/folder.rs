@@ -218,6 +218,13 @@ fn where_there_is_no_git_the_folder_is_made_all_the_same() {
 }
 
 #[test]
+fn a_folder_in_the_clone_is_refused() {
+    fs::create_dir_all("../../target").unwrap();
+    let directory = tempfile::tempdir_in("../../target").unwrap();
+    refuses(directory.path(), &["init", "own"], "is in the clone: choose a folder beside it");
+}
+
+#[test]
 fn a_folder_that_is_not_empty_is_left_as_it_is() {
     let directory = half_day();
     refuses(directory.path(), &["init", "own"], "is not empty");
