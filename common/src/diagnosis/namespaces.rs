@@ -187,15 +187,18 @@ pub(super) const ROWS: &[Row] = &[
         id: "foreign-proc",
         title: "/proc shows another PID namespace",
         is: |failure, _| matches!(failure.failed, Failed::Step(Step::OwnProc)),
-        explanation: |_, _| {
-            "/proc shows another PID namespace, where this number is another process's, as after `unshare \
-             --pid` without --mount-proc; with a /proc of this one"
-                .into()
+        explanation: |_, facts| {
+            let helps = if own_proc(facts).is_empty() {
+                ": start it where root has mounted one of this one"
+            } else {
+                "; with a /proc of this one"
+            };
+            format!(
+                "/proc shows another PID namespace, where this number is another process's, as after `unshare \
+                 --pid` without --mount-proc{helps}"
+            )
         },
-        remedies: |_, facts| {
-            let command = format!("unshare --mount-proc cargo run -p {}", facts.package);
-            vec![remedy(command, NOTHING)]
-        },
+        remedies: |_, facts| own_proc(facts),
         root_helps: |_, _| false,
     },
     Row {
@@ -383,6 +386,13 @@ fn raised_limits(failure: &Failure, facts: &HostFacts) -> Vec<String> {
     let kinds = LIMITS.iter().filter(|(kind, _)| flags.contains(*kind)).map(|(_, name)| *name);
     let low = kinds.filter(|name| facts.low_namespace_limits.iter().any(|low| low == name));
     low.map(|name| sysctl(facts, &format!("user.{name}"), 15000)).collect()
+}
+
+/// A start with a /proc of this PID namespace, by who may mount one. (Others would have to map ids for it, through the
+/// /proc that is there.)
+fn own_proc(facts: &HostFacts) -> Vec<Remedy> {
+    let command = format!("unshare --mount-proc cargo run -p {}", facts.package);
+    (facts.cap_sys_admin && facts.unshare).then(|| remedy(command, NOTHING)).into_iter().collect()
 }
 
 /// A new /proc, which in a user namespace could not show more than the one before.

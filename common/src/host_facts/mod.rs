@@ -7,7 +7,7 @@ use std::path::Path;
 use std::{env, fs};
 
 use nix::errno::Errno;
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::sethostname;
 
 pub use self::caller::{Caller, Engine};
@@ -53,7 +53,7 @@ pub struct HostFacts {
     pub systemd: bool,
     /// Whether sysctl(8) is there.
     pub sysctl: bool,
-    /// Whether unshare(1) is there.
+    /// Whether unshare(1) is there, and no filter keeps it from unshare(2).
     pub unshare: bool,
     /// The first of [`DEVICES`] that is missing in /dev.
     pub missing_device: Option<(&'static str, &'static str)>,
@@ -145,7 +145,8 @@ impl HostFacts {
             without_sudo: !has_sudo,
             systemd: has_systemd(caller.root),
             sysctl: has("sysctl"),
-            unshare: has("unshare"),
+            // Nothing is asked for, and given.
+            unshare: has("unshare") && unshare(CloneFlags::empty()).is_ok(),
             missing_device: DEVICES
                 .into_iter()
                 .find(|(name, _)| !Path::new("/dev").join(name).exists()),

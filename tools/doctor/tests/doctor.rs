@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own,
             a_kind_of_namespace_that_the_kernel_lacks_is_told,
             a_seccomp_filter_against_user_namespaces_is_told,
+            where_a_filter_refuses_unshare_it_is_not_offered,
             a_missing_close_range_is_told_with_the_minimum,
             places::a_default_root_directory_that_others_can_write_to_can_be_closed,
             places::a_default_root_directory_that_is_not_whole_can_be_made_anew,
@@ -242,6 +243,15 @@ fn a_seccomp_filter_against_user_namespaces_is_told(stage: &Stage) {
     }
     // All that the option does is to leave the filter off.
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn where_a_filter_refuses_unshare_it_is_not_offered(stage: &Stage) {
+    let refused = [filter(vec![(libc::SYS_unshare, vec![])], Errno::EPERM)];
+    let report = Report::of(&mut filtered(stage, &refused));
+    report.assert_states(&[("05-user", "ready"), ("06-network", "no")]);
+    for alias in ["cargo rootless", "unshare --"] {
+        assert!(!report.text.contains(alias), "{}", report.text);
+    }
 }
 
 fn a_missing_close_range_is_told_with_the_minimum(stage: &Stage) {
