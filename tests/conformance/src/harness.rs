@@ -257,10 +257,9 @@ pub fn in_process(entry_point: &str, args: &[&str]) -> Result<(Completion, Strin
     }
 }
 
-/// Seconds after which a test is stuck: `TEST_TIMEOUT`, for machines that are slow, or a minute.
+/// Seconds after which a test is stuck.
 fn timeout() -> u32 {
-    let given = env::var("TEST_TIMEOUT").ok();
-    given.map_or(60, |seconds| seconds.parse().expect("TEST_TIMEOUT is a number of seconds"))
+    testbed::timeout().as_secs().try_into().unwrap_or(u32::MAX)
 }
 
 /// The user and the name of the test that [`run_in_process`] has put on the command line.

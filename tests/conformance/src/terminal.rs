@@ -13,9 +13,6 @@ use rexpect::session::{Options, PtySession, spawn_with_options};
 
 use crate::{Stage, eventually, need, probe};
 
-/// How long the terminal may stay silent, in milliseconds.
-const SILENCE: u64 = 30_000;
-
 /// How long a typist waits for a program to be ready for a key, where nothing shows that it is.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -39,7 +36,9 @@ impl Terminal {
     pub fn run(stage: &Stage, script: &str) -> Terminal {
         let mut command = Command::new("sh");
         command.args(["-c", script]).arg(&stage.program).env("PS1", "# ").env("TERM", "vt100");
-        let options = Options::default().timeout_ms(Some(SILENCE));
+        // How long the terminal may stay silent.
+        let silence = testbed::patience().as_millis().try_into().ok();
+        let options = Options::default().timeout_ms(silence);
         let session = spawn_with_options(command, options).expect("a terminal");
         // In a test's process nobody else starts a child meanwhile.
         let caller = *probe::children(getpid()).last().expect("the script runs");

@@ -11,8 +11,8 @@ pub mod programs;
 pub mod reading;
 pub mod snapshot;
 
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 /// Returns what a learner reads of something that is not as it should be.
 ///
@@ -26,9 +26,26 @@ pub fn wrong(what: &str, value: &str, relation: &str, expected: &str) -> String 
     )
 }
 
+/// After how long a test is stuck: the seconds of `TEST_TIMEOUT`, for machines that are slow, or a minute.
+///
+/// # Panics
+///
+/// It is no number.
+pub fn timeout() -> Duration {
+    let given = env::var("TEST_TIMEOUT").ok();
+    let seconds =
+        given.map_or(60, |seconds| seconds.parse().expect("TEST_TIMEOUT is a number of seconds"));
+    Duration::from_secs(seconds)
+}
+
+/// How long something may be to come, so that the test that waits for it can still tell.
+pub fn patience() -> Duration {
+    timeout() / 2
+}
+
 /// Returns whether `condition` holds soon, for things that no one announces, such as the end of an orphan.
 pub fn gets(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + patience();
     while !condition() {
         if Instant::now() > deadline {
             return false;
