@@ -90,6 +90,18 @@ fn rustlings_is_asked_for_in_the_version_that_is_tested() -> Result<()> {
 }
 
 #[test]
+fn the_pages_of_nix_are_made_for_the_version_that_the_exercises_take() -> Result<()> {
+    let manifest = fs::read_to_string("../Cargo.toml")?;
+    let version = manifest.split_once("nix = { version = \"").map_or("", |(_, rest)| rest);
+    let version = version.split('"').next().and_then(|version| version.rsplit_once('.'));
+    // Another one is in the lock as well, for stage 08.
+    let package = format!("-p nix@{} ", version.expect("three numbers").0);
+    let machines = fs::read_to_string(format!("{PAGES}/machines.md"))?;
+    assert!(machines.contains(&package), "{package}");
+    Ok(())
+}
+
+#[test]
 fn no_line_of_a_hint_or_of_what_rustlings_says_is_wider_than_a_terminal() -> Result<()> {
     let info = fs::read_to_string("../info.toml")?;
     let wide = info.lines().find(|line| line.chars().count() > 78);
