@@ -27,11 +27,20 @@ fn main() -> ExitCode {
             a_file_made_by_root_inside_belongs_to_the_caller,
             user_namespaces_switched_off_are_named_with_the_sysctl,
         ],
-        &[As::Root] => [an_error_inside_knows_the_engine_that_the_environment_outside_names],
+        &[As::Root] => [
+            an_error_inside_knows_the_engine_that_the_environment_outside_names,
+            without_proc_it_is_told_how_to_mount_one,
+        ],
         &[As::User] => [root_inside_cannot_do_what_the_caller_cannot, the_readme_shows_what_happens],
     ];
     tests.extend(root_directory::tests());
     conformance::stage(TRAITS, env!("CARGO_BIN_EXE_05-user"), tests)
+}
+
+fn without_proc_it_is_told_how_to_mount_one(stage: &Stage) {
+    stage.sh("true").ok();
+    Output::of(Command::new("mount").args(["-t", "tmpfs", "none", "/proc"])).ok();
+    stage.sh("true").refused(&["find this process", "mount -t proc proc /proc", "#no-proc"]);
 }
 
 fn an_error_inside_knows_the_engine_that_the_environment_outside_names(stage: &Stage) {

@@ -186,7 +186,9 @@ pub(super) const ROWS: &[Row] = &[
         cause: Cause::ForeignProc,
         id: "foreign-proc",
         title: "/proc shows another PID namespace",
-        is: |failure, _| matches!(failure.failed, Failed::Step(Step::OwnProc)),
+        is: |failure, facts| {
+            matches!(failure.failed, Failed::Step(Step::OwnProc)) && !facts.no_proc
+        },
         explanation: |_, facts| {
             let helps = if own_proc(facts).is_empty() {
                 ": start it where root has mounted one of this one"

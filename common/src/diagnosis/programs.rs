@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use super::failure::Failed;
 use super::remedies::{NOTHING, remedy, with_root};
 use super::{Cause, Row};
+use crate::reexec::Step;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -15,6 +16,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "/proc is not mounted",
         is: |failure, _| {
             failure.is_execve(|program| program == Path::new("/proc/self/exe"), &[Errno::ENOENT])
+                || matches!(failure.failed, Failed::Step(Step::OwnProc))
         },
         explanation: |_, _| "/proc is not mounted here".into(),
         remedies: |_, facts| vec![remedy(with_root(facts, "mount -t proc proc /proc"), NOTHING)],

@@ -193,6 +193,9 @@ fn a_covered_proc_shows_where_a_new_one_is_mounted() {
 fn a_proc_of_another_pid_namespace_is_replaced_by_one_of_its_own() {
     let error = Error::new(Errno::ESRCH).context(Step::OwnProc);
     assert_advice(error, &namespace_root(), &["unshare --mount-proc cargo run -p pid"]);
+    let error = Error::new(Errno::ESRCH).context(Step::OwnProc);
+    let without = HostFacts { no_proc: true, ..namespace_root() };
+    assert_advice(error, &without, &["mount -t proc proc /proc"]);
 }
 
 #[test]

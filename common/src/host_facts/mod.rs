@@ -35,6 +35,8 @@ pub struct HostFacts {
     pub hostname_refused: bool,
     /// Whether this is not the first user namespace.
     pub user_namespace: bool,
+    /// Whether /proc is not mounted.
+    pub no_proc: bool,
     /// What is mounted over parts of /proc, as in a Docker container: the last one first.
     pub proc_covered: Vec<String>,
     /// Whether the root directory is one that can be changed.
@@ -136,6 +138,8 @@ impl HostFacts {
             // Too long to be set. Whether this process may is asked first: sethostname(2).
             hostname_refused: sethostname("n".repeat(65)) == Err(Errno::EPERM),
             user_namespace: !in_first_user_namespace(),
+            // The link is there, and leads nowhere where /proc is another PID namespace's.
+            no_proc: Path::new("/proc/self").symlink_metadata().is_err(),
             proc_covered: covered(&read("/proc/self/mounts")),
             root_mount: RootMount::of(&read("/proc/self/mountinfo")),
             apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
