@@ -1,6 +1,6 @@
 //! Stage 03 from outside.
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use common::rootfs;
 use conformance::snapshot::Snapshot;
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         &[As::Root, As::Rootless] => [
             its_proc_is_among_the_mounts_of_the_host_while_it_runs,
             two_containers_at_once_leave_no_mount,
+            containers_that_start_while_others_end_leave_no_mount,
             a_process_1_that_is_killed_leaves_no_mount,
             its_chroot_can_be_escaped,
         ],
@@ -39,6 +40,19 @@ fn two_containers_at_once_leave_no_mount(stage: &Stage) {
     let first = stage.start("echo ready; sleep 0.3");
     let second = stage.start("echo ready; sleep 0.1");
     assert_eq!((second.wait(), first.wait()), (0, 0));
+    let mounts = probe::mounts(getpid());
+    assert!(!mounts.iter().any(|mount| mount == PROC), "{mounts:?}");
+}
+
+fn containers_that_start_while_others_end_leave_no_mount(stage: &Stage) {
+    for _ in 0..10 {
+        let spawn = || stage.command().args(["-c", "true"]).stderr(Stdio::null()).spawn();
+        let containers: Vec<_> = (0..6).map(|_| spawn().expect("start")).collect();
+        for mut container in containers {
+            // One that wants to mount on a mount that is just being removed fails. It leaves nothing either.
+            container.wait().expect("wait");
+        }
+    }
     let mounts = probe::mounts(getpid());
     assert!(!mounts.iter().any(|mount| mount == PROC), "{mounts:?}");
 }

@@ -14,7 +14,8 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::libc;
-use nix::sys::stat::Mode;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::stat::{Mode, fstat};
 
 /// A directory that something is mounted on, open.
 #[derive(Debug)]
@@ -44,6 +45,29 @@ impl MountPoint {
     /// A path that leads there as long as this lives, whatever becomes of its name: proc_pid_fd(5).
     pub fn path(&self) -> PathBuf {
         path(&self.0)
+    }
+}
+
+/// Unmounts what was mounted last on the directory `name` of the directory `parent`, if anything was. What a process is
+/// using is taken from its place as well (MNT_DETACH).
+///
+/// # Errors
+///
+/// Those of [`MountPoint::open`], and of umount(2): but for EPERM of who may not mount either.
+pub fn unmount_last(parent: impl AsFd, name: &str) -> Result<()> {
+    let mut seen = None;
+    loop {
+        let last = MountPoint::open_in(&parent, name)?;
+        match umount2(&last.path(), MntFlags::MNT_DETACH) {
+            Ok(()) | Err(Errno::EPERM) => return Ok(()),
+            // It is no mount, or somebody else has unmounted it meanwhile. Then there may be another one below.
+            Err(Errno::EINVAL) => {}
+            Err(errno) => return Err(errno).with_context(|| format!("unmount {name}")),
+        }
+        let device = fstat(&last.0).with_context(|| format!("look at {name}"))?.st_dev;
+        if seen.replace(device) == Some(device) {
+            return Ok(());
+        }
     }
 }
 

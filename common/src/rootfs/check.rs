@@ -20,6 +20,17 @@ use crate::quote::{quoted, shown};
 /// stays with the directory that was checked, whatever becomes of the path.
 pub struct RootDirectory(Place);
 
+impl RootDirectory {
+    /// Returns another descriptor of the same directory.
+    ///
+    /// # Errors
+    ///
+    /// fcntl(2): EMFILE.
+    pub fn try_clone(&self) -> Result<OwnedFd> {
+        self.0.file.as_fd().try_clone_to_owned().context("copy a descriptor")
+    }
+}
+
 impl AsFd for RootDirectory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.file.as_fd()

@@ -7,11 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use common::check::{check, init_logging};
-use common::mounts::MountPoint;
+use common::mounts::{MountPoint, unmount_last};
 use common::reexec::{self, Command};
 use common::rootfs;
-use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::unistd::{chdir, chroot, sethostname};
 
@@ -48,21 +47,17 @@ fn main() -> ExitCode {
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
-    // Open in this process, which outlives the container: the mount on it will be the host's.
-    let proc = MountPoint::open_in(&rootfs, "proc")?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
-        .root_dir(rootfs)
+        .root_dir(rootfs.try_clone()?)
         .container_env()
         .create()?;
     let status = container.start()?.wait();
-    // A job that is left behind may be using it (EBUSY): MNT_DETACH takes it from its place at once. There is
-    // none (EINVAL) where ns_init has failed, or was not allowed one (EPERM).
-    match umount2(&proc.path(), MntFlags::MNT_DETACH) {
-        Ok(()) | Err(Errno::EINVAL | Errno::EPERM) => status,
-        Err(errno) => Err(errno).context("unmount /proc"),
-    }
+    // The mount is the host's, and this process outlives the container. Where others share the root directory, theirs
+    // are on top of it, or below: one is removed for each that ends.
+    unmount_last(&rootfs, "proc")?;
+    status
 }
 
 /// Runs inside the new namespaces: sets them up, then starts the shell.
