@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             an_error_inside_knows_the_engine_that_the_environment_outside_names,
             without_proc_it_is_told_how_to_mount_one,
         ],
-        &[As::User] => [root_inside_cannot_do_what_the_caller_cannot, the_readme_shows_what_happens],
+        &[As::User] => [root_inside_cannot_do_what_the_caller_cannot],
     ];
     tests.extend(root_directory::tests());
     conformance::stage(TRAITS, env!("CARGO_BIN_EXE_05-user"), tests)
@@ -120,21 +120,4 @@ fn user_namespaces_switched_off_are_named_with_the_sysctl(stage: &Stage) {
         "max_user_namespaces",
         "15000",
     ]);
-}
-
-fn the_readme_shows_what_happens(stage: &Stage) {
-    // The reader of the README has the id of most first users.
-    let readme = include_str!("../../README.md").replace("1000", &geteuid().to_string());
-    let blocks = readme.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let mut commands = 0;
-    for example in blocks.flat_map(|block| block.split("$ ").skip(1)) {
-        let (command, expected) = example.split_once('\n').unwrap();
-        // The tests of the doctor and of the bundle run theirs.
-        let Some(arguments) = command.strip_prefix("cargo run -q -p user -- ") else { continue };
-        let script = format!("exec \"$0\" {arguments}");
-        let output = Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
-        assert_eq!(output.ok(), expected, "{command}");
-        commands += 1;
-    }
-    assert!(commands > 0, "the README has no console block");
 }
