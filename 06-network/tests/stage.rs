@@ -331,11 +331,14 @@ fn root_without_cap_sys_admin_is_connected(stage: &Stage) {
 }
 
 fn an_address_that_is_taken_is_refused(stage: &Stage) {
-    let container = stage.start(WAIT);
+    reach::install(stage);
+    // Before the first container: the bridge's own addresses of IPv6 come when it has been up for a while.
     let host = Snapshot::take();
+    let container = stage.start(WAIT);
     stage.run(["--address", "10.10.10.2"]).refused(&["10.10.10.2 is taken"]);
+    container.signal(Signal::SIGTERM);
+    container.wait();
     host.assert_unchanged();
-    drop(container);
 }
 
 fn root_without_the_right_to_make_a_bridge_is_told_what_to_do(stage: &Stage) {

@@ -42,32 +42,35 @@ impl MountPoint {
         opened.map(MountPoint).with_context(|| format!("open the mount point {name}"))
     }
 
+    /// Unmounts what was mounted last on this directory, which was opened as `name` in the directory `parent`; nothing
+    /// where nothing is mounted. What a process is using (EBUSY) is taken from its place as well: MNT_DETACH.
+    ///
+    /// # Errors
+    ///
+    /// umount(2), but for EPERM: who may not unmount has not mounted either.
+    pub fn unmount_last(self, parent: impl AsFd, name: &str) -> Result<()> {
+        let mut last = self;
+        let mut seen = None;
+        loop {
+            match umount2(&last.path(), MntFlags::MNT_DETACH) {
+                Ok(()) | Err(Errno::EPERM) => return Ok(()),
+                // It is no mount; or it was one, perhaps when it was opened, which somebody else has unmounted. Then there
+                // may be another one in its place.
+                Err(Errno::EINVAL) => {}
+                Err(errno) => return Err(errno).with_context(|| format!("unmount {name}")),
+            }
+            let Ok(reopened) = MountPoint::open_in(&parent, name) else { return Ok(()) };
+            let device = fstat(&reopened.0).with_context(|| format!("look at {name}"))?.st_dev;
+            if seen.replace(device) == Some(device) {
+                return Ok(());
+            }
+            last = reopened;
+        }
+    }
+
     /// A path that leads there as long as this lives, whatever becomes of its name: proc_pid_fd(5).
     pub fn path(&self) -> PathBuf {
         path(&self.0)
-    }
-}
-
-/// Unmounts what was mounted last on the directory `name` of the directory `parent`, if anything was. What a process is
-/// using is taken from its place as well (MNT_DETACH).
-///
-/// # Errors
-///
-/// Those of [`MountPoint::open`], and of umount(2): but for EPERM of who may not mount either.
-pub fn unmount_last(parent: impl AsFd, name: &str) -> Result<()> {
-    let mut seen = None;
-    loop {
-        let last = MountPoint::open_in(&parent, name)?;
-        match umount2(&last.path(), MntFlags::MNT_DETACH) {
-            Ok(()) | Err(Errno::EPERM) => return Ok(()),
-            // It is no mount, or somebody else has unmounted it meanwhile. Then there may be another one below.
-            Err(Errno::EINVAL) => {}
-            Err(errno) => return Err(errno).with_context(|| format!("unmount {name}")),
-        }
-        let device = fstat(&last.0).with_context(|| format!("look at {name}"))?.st_dev;
-        if seen.replace(device) == Some(device) {
-            return Ok(());
-        }
     }
 }
 

@@ -86,9 +86,12 @@ pub fn lacks(program: &str) -> String {
     format!("needs {program}: {}{package}", INSTALL[0])
 }
 
-/// Returns an advice that is given where there is sudo(8), and of which there is no word elsewhere.
+/// Returns an advice that is given where there is sudo(8), and a root for it to make one of: user_namespaces(7). Elsewhere
+/// there is no word of it.
 pub fn with_sudo(advice: &str) -> &str {
-    if has("sudo") { advice } else { "" }
+    let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
+    let has_root = map.lines().any(|line| line.split_whitespace().next() == Some("0"));
+    if has_root && has("sudo") { advice } else { "" }
 }
 
 /// Whether `program` is in `PATH`.

@@ -36,7 +36,10 @@ pub fn each_line_makes_its_call(stage: &str, calls: &[Call]) {
     for call in calls.iter().filter(|call| !call.file.is_empty()) {
         if call.file.starts_with(stage) && PLAIN.contains(&call.name.as_str()) {
             let line = source_line(&call.file, call.line);
-            assert!(line.contains(&format!("{}(", call.name)), "{line}\nfor {call:?}");
+            // Stage 03 unmounts by a function of common's.
+            let by = [format!("{}(", call.name), "unmount_last(".into()];
+            let by = if call.name == "umount2" { &by[..] } else { &by[..1] };
+            assert!(by.iter().any(|function| line.contains(function)), "{line}\nfor {call:?}");
             found += 1;
         }
     }

@@ -42,10 +42,10 @@ fn main() -> ExitCode {
 // process has to start there.
 // TODO 4: of the caller's environment the container gets TERM alone, and PATH and HOME are its own. For this and for
 // TODO 3 all that is needed is in common::reexec::Command.
-// TODO 6: what ns_init mounts is mounted on the host as well, and may outlive ns_init. So take the mount on `proc` away
-// when the container has ended (common::mounts::unmount_last). For that the root directory has to be open still:
-// root_dir takes one of its descriptors, and try_clone makes another. The result is the shell's. Read umount2(2),
-// MNT_DETACH.
+// TODO 6: what ns_init mounts is mounted on the host as well, and may outlive ns_init. So open `proc` in the root
+// directory before anything is created (common::mounts::MountPoint), and take the mount away when the container
+// has ended (unmount_last). For that the root directory has to be open still: root_dir takes one of its
+// descriptors, and try_clone makes another. The result is the shell's. Read umount2(2), MNT_DETACH.
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(_: &Args) -> Result<ExitCode> {
     let container = reexec::command("ns_init").cloneflag(CloneFlags::CLONE_NEWUTS).create()?;

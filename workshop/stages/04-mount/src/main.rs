@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use common::check::{check, init_logging};
-use common::mounts::{MountPoint, unmount_last};
+use common::mounts::MountPoint;
 use common::reexec::{self, Command};
 use common::rootfs;
 use nix::mount::{MsFlags, mount};
@@ -47,6 +47,8 @@ fn main() -> ExitCode {
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
+    // Open in this process, which outlives the container: the mount on it will be the host's.
+    let proc = MountPoint::open_in(&rootfs, "proc")?;
     let container = reexec::command("ns_init")
         .cloneflag(CloneFlags::CLONE_NEWUTS)
         .cloneflag(CloneFlags::CLONE_NEWPID)
@@ -54,9 +56,8 @@ fn ns_start(args: &Args) -> Result<ExitCode> {
         .container_env()
         .create()?;
     let status = container.start()?.wait();
-    // The mount is the host's, and this process outlives the container. Where others share the root directory, theirs
-    // are on top of it, or below: one is removed for each that ends.
-    unmount_last(&rootfs, "proc")?;
+    // Where others share the root directory, theirs are on top, or below: one is removed for each that ends.
+    proc.unmount_last(&rootfs, "proc")?;
     status
 }
 
