@@ -100,7 +100,10 @@ fn run(command: &Command) -> Result<ExitCode> {
             let hint = info.exercise(name)?.hint(*step).context("info.toml has no such hint")?;
             tell(&format!("{hint}\n"))?;
         }
-        Command::Reset { name } => folder::reset(info.exercise(name)?)?,
+        Command::Reset { name } => {
+            folder::reset(info.exercise(name)?)?;
+            println!("{name} is as it was handed out");
+        }
         Command::Progress { folders } if folders.is_empty() => progress::show(&here())?,
         Command::Progress { folders } => progress::compare(folders)?,
         Command::Grade { folder, work } => return grade::grade(folder, work, &info),

@@ -167,12 +167,15 @@ impl<'a, T: Value> Parked<'a, T> {
                 _ => break,
             }
         }
-        let mut line = String::new();
-        BufReader::new(File::from(self.outcome)).read_line(&mut line).expect("a line");
+        let mut line = Vec::new();
+        BufReader::new(File::from(self.outcome)).read_until(b'\n', &mut line).expect("a line");
         if line.is_empty() {
             self.host.fail("Your function has ended its process instead of returning.");
         }
-        match serde_json::from_str::<Result<T, String>>(&line).expect("a value of this type") {
+        let returned = serde_json::from_slice::<Result<T, String>>(&line).unwrap_or_else(|_| {
+            self.host.fail("Your function has written to a descriptor that is not its own.")
+        });
+        match returned {
             Ok(value) => Container { process: self.process, value },
             Err(error) => self.host.fail(&format!("Your function has returned an error: {error}")),
         }

@@ -8,21 +8,19 @@
 //! thread holds at a fork(2) is never given back. So a test starts its own program again, for itself alone, and forks
 //! there: the one other thread waits for it, and the child has one thread.
 
-use std::io::Read;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use common::check::explained;
 use common::reexec;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Gid, Uid, alarm, geteuid, getpid, pipe2, setgid, setgroups, setuid, write};
+use nix::unistd::{Gid, Uid, alarm, geteuid, getpid, setgid, setgroups, setuid};
 use testbed::host::ORDINARY;
 use testbed::{cgroup, probe};
 
@@ -31,6 +29,7 @@ pub use crate::container::{Container, Parked};
 use crate::host::LeftOut;
 pub use crate::host::{Host, NEEDS, NEEDS_CGROUP_V2, target};
 use crate::throw_away;
+use crate::verdict::Verdict;
 
 /// Seconds after which a test is stuck.
 const TIMEOUT: u32 = 60;
@@ -98,7 +97,7 @@ impl<'a> Exercise<'a> {
             return run_alone();
         }
         let passed = self.run_in_child(test).unwrap_or_else(|error| {
-            eprintln!("{}", explained(&error));
+            eprintln!("{}", told(&error));
             false
         });
         if !passed {
@@ -106,10 +105,9 @@ impl<'a> Exercise<'a> {
         }
     }
 
-    /// Runs the test in a child, and returns whether it has come to its end. A process can have the status 0 for
-    /// many reasons, so that the test itself says so, over a pipe.
+    /// Runs the test in a child, and returns whether it has come to its end.
     fn run_in_child(&self, test: impl FnOnce(&Host)) -> Result<bool> {
-        let (outcome, done) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
+        let verdict = Verdict::new()?;
         let root = geteuid().is_root();
         let cgroup = self.make_cgroup(root)?;
         let directory = cgroup.as_ref().map(|cgroup| cgroup.directory.clone());
@@ -126,7 +124,7 @@ impl<'a> Exercise<'a> {
                             panic::resume_unwind(reason);
                         }
                     }
-                    let _ = write(&done, &[1]);
+                    verdict.pass();
                 })
             })?;
             child.wait()
@@ -136,10 +134,7 @@ impl<'a> Exercise<'a> {
             None => run()?,
         };
         cgroup.map_or(Ok(()), |cgroup| cgroup.remove())?;
-        drop(done);
-        let mut said = Vec::new();
-        fs::File::from(outcome).read_to_end(&mut said).context("hear from the test")?;
-        Ok(said == [1])
+        verdict.has_passed()
     }
 
     fn make_cgroup(&self, root: bool) -> Result<Option<cgroup::Own>> {
@@ -224,6 +219,15 @@ fn become_ordinary(root: bool) -> Result<()> {
 }
 
 /// Says how to get a cgroup.
+/// Returns an error as a learner reads it: what [`no_cgroup`] says has lines with commands.
+fn told(error: &Error) -> String {
+    let said = error.to_string();
+    match said.starts_with(NEEDS_A_CGROUP) {
+        true => format!("{said}: {}", error.root_cause()),
+        false => explained(error),
+    }
+}
+
 fn no_cgroup(controller: &str, root: bool) -> String {
     let how = if root {
         "As you are root already, the machine keeps the controller to itself. With cgroup v2 and systemd:\n    \

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
-use nix::libc::{SYS_write, c_long};
+use nix::libc::c_long;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2};
 use testbed::{cgroup, probe, reading};
@@ -20,7 +20,8 @@ use testbed::{cgroup, probe, reading};
 use crate::container::{Container, Parked, Process, Value, learn};
 use crate::shows::Shows;
 use crate::state::State;
-use crate::watch::Call;
+use crate::verdict;
+use crate::watch::{Call, WRITES};
 
 /// The words that a test fails with where the machine lacks what it takes.
 pub const NEEDS: &str = "This exercise needs";
@@ -131,7 +132,7 @@ impl Host {
                 shown.get_or_insert_with(|| self.read_cgroup(file));
             }
         };
-        self.watch(&[SYS_write], look, function);
+        self.watch(&WRITES, look, function);
         // Where the kernel does not tell of calls: what there is afterwards.
         shown.unwrap_or_else(|| self.read_cgroup(file))
     }
@@ -173,6 +174,7 @@ impl Host {
             }
             ForkResult::Child => {
                 drop((release, outcome, calls));
+                verdict::close();
                 learn(function, hold, report, watched.zip(announcer))
             }
         }

@@ -19,9 +19,10 @@ pub mod network;
 mod shows;
 mod state;
 mod throw_away;
+mod verdict;
 mod watch;
 
 pub use common::reexec::{IdMap, write_id_maps};
 pub use testbed::host::hostname;
 pub use testbed::{cgroup, probe};
-pub use watch::Call;
+pub use watch::{Call, WRITES};

@@ -1,6 +1,6 @@
 //! What of the throw-away host a learner's function may not leave otherwise than it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -16,19 +16,47 @@ use testbed::snapshot::{Part, Snapshot};
 const FILES: &str = "/tmp";
 
 /// Limits of a cgroup, on v2 and on v1.
-const LIMITS: [&str; 12] = [
+const LIMITS: [&str; 23] = [
     "cgroup.freeze",
+    "cgroup.max.depth",
+    "cgroup.max.descendants",
     "cgroup.subtree_control",
+    "cpu.cfs_period_us",
     "cpu.cfs_quota_us",
+    "cpu.idle",
     "cpu.max",
+    "cpu.shares",
     "cpu.weight",
     "freezer.state",
     "memory.high",
     "memory.limit_in_bytes",
+    "memory.low",
     "memory.max",
     "memory.memsw.limit_in_bytes",
+    "memory.min",
+    "memory.oom.group",
+    "memory.soft_limit_in_bytes",
     "memory.swap.max",
+    "memory.swappiness",
+    "notify_on_release",
     "pids.max",
+];
+
+/// Settings of what a namespace has of its own, below /proc/sys: proc_sys(5). (Those of one device, and what follows from
+/// others, are left out.)
+const SETTINGS: [&str; 6] = ["fs/mqueue", "kernel", "net/core", "net/ipv4", "net/unix", "user"];
+
+/// Those of the kernel's that a namespace has: ipc_namespaces(7).
+const OF_IPC: [&str; 9] = [
+    "auto_msgmni",
+    "msgmax",
+    "msgmnb",
+    "msgmni",
+    "sem",
+    "shm_rmid_forced",
+    "shmall",
+    "shmmax",
+    "shmmni",
 ];
 
 /// The host at one moment.
@@ -36,7 +64,8 @@ pub(crate) struct State {
     snapshot: Snapshot,
     /// Files, settings and limits, a line each, as in `file: /tmp/letter, 10 bytes, mode 644, of 0 and 0`.
     lines: BTreeSet<String>,
-    processes: BTreeSet<Pid>,
+    /// What they are called, and whether they are stopped.
+    processes: BTreeMap<Pid, String>,
     cgroup: Option<PathBuf>,
 }
 
@@ -50,9 +79,7 @@ impl State {
         if statfs(FILES).is_ok_and(|files| files.filesystem_type() == TMPFS_MAGIC) {
             add_files(Path::new(FILES), &mut lines);
         }
-        if let Ok(forwarding) = fs::read_to_string("/proc/sys/net/ipv4/ip_forward") {
-            lines.insert(format!("setting: net.ipv4.ip_forward = {}", forwarding.trim()));
-        }
+        SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
         // The host's own processes are in one beside it.
         let beside = cgroup.map(|cgroup| cgroup.with_file_name("host"));
         for directory in cgroup.into_iter().chain(beside.as_deref()) {
@@ -61,7 +88,7 @@ impl State {
         State {
             snapshot: Snapshot::take(None),
             lines,
-            processes: probe::processes().into_iter().collect(),
+            processes: probe::processes().into_iter().map(|pid| (pid, described(pid))).collect(),
             cgroup: cgroup.map(Path::to_owned),
         }
     }
@@ -80,6 +107,7 @@ impl State {
         }
         found.extend(self.lines.difference(&now.lines).map(|line| format!("- {line}")));
         found.extend(now.lines.difference(&self.lines).map(|line| format!("+ {line}")));
+        found.extend(self.touched(&now));
         found.extend(
             self.strangers(own)
                 .into_iter()
@@ -88,13 +116,24 @@ impl State {
         found
     }
 
+    /// Returns the processes of the host that have gone, or are stopped.
+    fn touched(&self, now: &State) -> Vec<String> {
+        let touched =
+            self.processes.iter().filter_map(|(pid, before)| match now.processes.get(pid) {
+                None => Some(format!("- process: {pid}, {before}")),
+                Some(after) if after != before => Some(format!("+ process: {pid}, {after}")),
+                Some(_) => None,
+            });
+        touched.collect()
+    }
+
     /// Returns the processes that have come and whose parents have ended. One that is about to end is given time.
     fn strangers(&self, own: Pid) -> Vec<Pid> {
         let strangers = || {
             let known: BTreeSet<_> = probe::descendants(own).into_iter().chain([own]).collect();
             let of_the_test: BTreeSet<_> = probe::descendants(getpid()).into_iter().collect();
             let all = probe::processes().into_iter();
-            all.filter(|pid| !self.processes.contains(pid) && !known.contains(pid))
+            all.filter(|pid| !self.processes.contains_key(pid) && !known.contains(pid))
                 // An orphan is a child of process 1, and not of the test.
                 .filter(|pid| !of_the_test.contains(pid))
                 .filter(|pid| !probe::read(*pid, "comm").is_empty())
@@ -107,6 +146,18 @@ impl State {
             thread::sleep(Duration::from_millis(25));
         }
         strangers()
+    }
+}
+
+/// Returns what a process is called, and whether it is stopped or a zombie.
+fn described(pid: Pid) -> String {
+    let name = probe::read(pid, "comm");
+    let stat = probe::read(pid, "stat");
+    let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(""));
+    match state {
+        "T" | "t" => format!("{}, stopped", name.trim_end()),
+        "Z" => format!("{}, a zombie", name.trim_end()),
+        _ => name.trim_end().to_owned(),
     }
 }
 
@@ -145,6 +196,24 @@ fn add_files(directory: &Path, lines: &mut BTreeSet<String>) {
         ));
         if file.is_dir() {
             add_files(&entry.path(), lines);
+        }
+    }
+}
+
+/// Adds the settings in a directory of /proc/sys.
+fn add_settings(directory: &str, lines: &mut BTreeSet<String>) {
+    let is_wanted = |name: &str| directory != "kernel" || OF_IPC.contains(&name);
+    for entry in
+        fs::read_dir(Path::new("/proc/sys").join(directory)).into_iter().flatten().flatten()
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_wanted(&name) {
+            continue;
+        }
+        // There are directories for single devices, too.
+        if let Ok(value) = fs::read_to_string(entry.path()) {
+            let place = directory.replace('/', ".");
+            lines.insert(format!("setting: {place}.{name} = {}", value.trim()));
         }
     }
 }

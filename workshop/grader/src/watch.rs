@@ -13,6 +13,22 @@ use nix::sys::prctl;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::Pid;
 
+/// The calls that write to the file that is their first argument.
+pub const WRITES: [c_long; 6] = [
+    libc::SYS_write,
+    libc::SYS_pwrite64,
+    libc::SYS_writev,
+    libc::SYS_pwritev,
+    libc::SYS_pwritev2,
+    libc::SYS_sendfile,
+];
+
+/// What the kernel calls this architecture: linux/audit.h.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xc000_00b7;
+
 /// A system call that is about to be made.
 pub struct Call {
     /// The process that makes it, as the host sees it.
@@ -34,29 +50,22 @@ pub(crate) struct Listener(OwnedFd);
 /// prctl(2), seccomp(2), sendmsg(2).
 pub(crate) fn announce(calls: &[c_long], to: &UnixStream) -> Result<()> {
     prctl::set_no_new_privs().context("no_new_privs")?;
-    let mut filter = vec![libc::sock_filter {
-        code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16,
-        jt: 0,
-        jf: 0,
-        k: mem::offset_of!(libc::seccomp_data, nr) as u32,
-    }];
+    let load = |field: usize| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, field as u32, 0);
+    let equals =
+        |value: u32, over: u8| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, over);
+    let answer = |answer: u32| step(libc::BPF_RET | libc::BPF_K, answer, 0);
+    let mut filter = vec![
+        // For another architecture, which x86_64 has beside its own, the same number is another call.
+        load(mem::offset_of!(libc::seccomp_data, arch)),
+        equals(ARCHITECTURE, 1),
+        answer(libc::SECCOMP_RET_KILL_PROCESS),
+        load(mem::offset_of!(libc::seccomp_data, nr)),
+    ];
     for (index, call) in calls.iter().enumerate() {
-        filter.push(libc::sock_filter {
-            code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
-            // Over those that are left, and the line that allows.
-            jt: (calls.len() - index) as u8,
-            jf: 0,
-            k: *call as u32,
-        });
+        // Over those that are left, and the line that allows.
+        filter.push(equals(*call as u32, (calls.len() - index) as u8));
     }
-    for answer in [libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_USER_NOTIF] {
-        filter.push(libc::sock_filter {
-            code: (libc::BPF_RET | libc::BPF_K) as u16,
-            jt: 0,
-            jf: 0,
-            k: answer,
-        });
-    }
+    filter.extend([libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_USER_NOTIF].map(answer));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: the kernel reads a program of the length that it is told.
     let listener = Errno::result(unsafe {
@@ -75,6 +84,11 @@ pub(crate) fn announce(calls: &[c_long], to: &UnixStream) -> Result<()> {
     sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&[1])], &rights, MsgFlags::empty(), None)
         .context("send the listener")?;
     Ok(())
+}
+
+/// A step of a filter, which goes on `over` steps further where it compares, and finds what it looks for.
+fn step(code: u32, k: u32, over: u8) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: over, jf: 0, k }
 }
 
 impl Listener {

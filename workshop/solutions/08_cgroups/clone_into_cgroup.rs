@@ -48,8 +48,8 @@ fn main() {}
 mod tests {
     use std::fs;
 
+    use grader::WRITES;
     use grader::exercise::{self, Host};
-    use nix::libc::SYS_write;
     use nix::unistd::pause;
 
     use super::*;
@@ -89,7 +89,7 @@ mod tests {
                     moved += &format!("a write to {}", call.file.display());
                 }
             };
-            host.watch(&[SYS_write], look, || start_in(&cgroup, pause).map(drop));
+            host.watch(&WRITES, look, || start_in(&cgroup, pause).map(drop));
             host.shows("what has moved a process", moved).should_be("");
         });
     }

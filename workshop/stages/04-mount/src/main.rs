@@ -89,9 +89,10 @@ fn mount_root() -> Result<()> {
 // TODO 6: a function for /dev. On it is a tmpfs, nosuid, with mode=0755 and size=64k (common::mounts::mount_tmpfs,
 // tmpfs(5)). In it are the host's null, zero, full, random, urandom and tty, each bound to an empty file of that
 // name (make_file), and four links: fd to /proc/self/fd, and stdin, stdout and stderr to 0, 1 and 2 in there. Then
-// pts, a new instance of devpts, with the link ptmx to pts/ptmx, and shm, a tmpfs for everybody; both nosuid and
-// noexec. Nothing is looked up by a path that starts elsewhere. Read mount(2), "Creating a bind mount",
-// symlink(2), pts(4), shm_overview(7).
+// pts, a new instance of devpts (ptmxmode=666, mode=620), with the link ptmx to pts/ptmx, and shm, a tmpfs for
+// everybody (mode=1777, size=64m); both nosuid and noexec. Each of these places is reached from the descriptor of
+// the tmpfs, and never by the path dev/... Read mount(2), "Creating a bind mount", symlink(2), pts(4),
+// shm_overview(7).
 // TODO 7: chroot(2) can be escaped, pivot_root(2) can't. Exchange the two roots, unmount the old one, go to /.
 // Read pivot_root(2), NOTES, `pivot_root(".", ".")`; umount2(2), MNT_DETACH.
 /// Makes the current directory the root directory.

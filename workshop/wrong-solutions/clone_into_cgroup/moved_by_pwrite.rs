@@ -1,0 +1,31 @@
+// refused with: what has moved a process
+
+use std::fs::File;
+use std::mem;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::Pid;
+
+/// The flag, which is for clone3(2): linux/sched.h.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Starts a process that is in `cgroup`, an open directory, from its first instruction on. It runs `life`, and ends.
+fn start_in(cgroup: &File, life: impl FnOnce()) -> Result<Pid> {
+    // SAFETY: zero is a value that all of its fields can have.
+    let mut arguments: libc::clone_args = unsafe { mem::zeroed() };
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    let _ = CLONE_INTO_CGROUP;
+    let size = mem::size_of_val(&arguments);
+    // SAFETY: this process has one thread. Without a stack of its own the child goes on here, as after fork(2).
+    let child = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size) };
+    if Errno::result(child)? == 0 {
+        let file = format!("/proc/self/fd/{}/cgroup.procs", cgroup.as_raw_fd());
+        std::os::unix::fs::FileExt::write_at(&std::fs::OpenOptions::new().write(true).open(file)?, b"0", 0)?;
+        life();
+        std::process::exit(0)
+    }
+    Ok(Pid::from_raw(child as i32))
+}
