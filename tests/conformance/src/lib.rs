@@ -35,7 +35,7 @@ mod typist;
 pub use advice::{advised, follow};
 pub use beside::{Beside, STAGES};
 pub use harness::*;
-pub use needs::{has, need, skip, skipped, with_sudo};
+pub use needs::{has, has_root, need, skip, skipped, with_sudo};
 pub use stage::*;
 pub use steps::steps_of;
 pub use testbed::host::{HOSTNAME, hostname};

@@ -89,9 +89,13 @@ pub fn lacks(program: &str) -> String {
 /// Returns an advice that is given where there is sudo(8), and a root for it to make one of: user_namespaces(7). Elsewhere
 /// there is no word of it.
 pub fn with_sudo(advice: &str) -> &str {
+    if has_root() && has("sudo") { advice } else { "" }
+}
+
+/// Whether there is a root in this user namespace, that of an ordinary user's throw-away host for one.
+pub fn has_root() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").expect("/proc is mounted");
-    let has_root = map.lines().any(|line| line.split_whitespace().next() == Some("0"));
-    if has_root && has("sudo") { advice } else { "" }
+    map.lines().any(|line| line.split_whitespace().next() == Some("0"))
 }
 
 /// Whether `program` is in `PATH`.
