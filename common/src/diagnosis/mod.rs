@@ -8,6 +8,7 @@ mod cause;
 mod cgroups;
 mod failure;
 mod known;
+mod limits;
 mod namespaces;
 mod network;
 mod programs;
@@ -78,8 +79,14 @@ struct Row {
 
 /// Returns all rows. The first that fits is the one, so the special ones are above the general ones.
 fn rows() -> impl Iterator<Item = &'static Row> {
-    let tables =
-        [namespaces::ROWS, programs::ROWS, network::ROWS, cgroups::ROWS, root_directory::ROWS];
+    let tables = [
+        namespaces::ROWS,
+        limits::ROWS,
+        programs::ROWS,
+        network::ROWS,
+        cgroups::ROWS,
+        root_directory::ROWS,
+    ];
     tables.into_iter().flatten()
 }
 
