@@ -94,6 +94,8 @@ mod tests {
 
     /// Returns whether the process goes on, which takes it a while on a busy machine.
     fn goes_on(container: &Container<i32>) -> bool {
+        // What is about to stop may rest once more.
+        thread::sleep(Duration::from_millis(50));
         let before = rests(container);
         (0..20).any(|_| {
             thread::sleep(Duration::from_millis(50));
