@@ -2,7 +2,9 @@
 
 use nix::errno::Errno;
 
-use super::remedies::{KUBERNETES, NOTHING, as_root, remedy, run_of_engine, scope, with_root};
+use super::remedies::{
+    KUBERNETES, NOTHING, as_root, or_outside, remedy, run_of_engine, scope, with_root,
+};
 use super::{Cause, Remedy, Row};
 use crate::host_facts::{Cgroups, Engine, HostFacts};
 
@@ -88,11 +90,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "The cgroups are read-only",
         is: |failure, _| failure.is_cgroup(&[Errno::EROFS]),
         explanation: |_, facts| {
-            let helps = if writable(facts).is_empty() {
-                ": start it outside of that"
-            } else {
-                "; this makes them writable"
-            };
+            let helps = or_outside(&writable(facts), "; this makes them writable");
             format!("The cgroups are mounted read-only, as in a container{helps}")
         },
         remedies: |_, facts| writable(facts),
@@ -129,7 +127,8 @@ pub(super) const ROWS: &[Row] = &[
         explanation: |_, facts| {
             match facts.pids_is_v1 {
             None if !facts.proc_cgroups => {
-                "/proc shows processes alone here (subset=pid), so what the kernel has is not to be seen"
+                "/proc shows processes alone here (subset=pid), so what the kernel has is not to be \
+                 seen"
                     .into()
             }
             None => {

@@ -28,11 +28,11 @@ pub(super) const ROWS: &[Row] = &[
         id: "namespace-limit",
         title: "A limit of namespaces is reached",
         is: |failure, _| failure.is_clone(&[Errno::ENOSPC, Errno::EUSERS]),
-        explanation: |failure, facts| {
-            match raised_limits(failure, facts)[..] {
-            [] => "A limit of namespaces is reached, or 32 are nested; the limits of this machine show".into(),
+        explanation: |failure, facts| match raised_limits(failure, facts)[..] {
+            [] => "A limit of namespaces is reached, or 32 are nested; the limits of this machine \
+                   show"
+                .into(),
             _ => "A limit of namespaces is reached; this raises it".into(),
-        }
         },
         remedies: |failure, facts| match &raised_limits(failure, facts)[..] {
             [] => vec![remedy("grep . /proc/sys/user/max_*_namespaces", NOTHING)],

@@ -4,7 +4,8 @@ use nix::errno::Errno;
 
 use super::failure::{Failed, Failure};
 use super::remedies::{
-    LAYER, NOTHING, as_root, remedy, rootless, start_anew, sysctl, unconfined, uncovered, with_root,
+    LAYER, NOTHING, as_root, or_outside, remedy, rootless, start_anew, sysctl, unconfined,
+    uncovered, with_root,
 };
 use super::{Cause, Remedy, Row};
 use crate::host_facts::HostFacts;
@@ -62,9 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "Root without CAP_SYS_ADMIN",
         is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && !facts.cap_sys_admin,
         explanation: |_, facts| {
-            let remedies = with_cap_sys_admin(facts);
-            let has =
-                if remedies.is_empty() { ": start it outside of that" } else { "; this has it" };
+            let has = or_outside(&with_cap_sys_admin(facts), "; this has it");
             format!("This root has no CAP_SYS_ADMIN, as in a container{has}")
         },
         remedies: |_, facts| with_cap_sys_admin(facts),
@@ -207,11 +206,7 @@ pub(super) const ROWS: &[Row] = &[
         title: "/proc is read-only",
         is: |failure, _| failure.is_map(Errno::EROFS),
         explanation: |_, facts| {
-            let helps = if another_proc(facts).is_empty() {
-                ": start it outside of that"
-            } else {
-                "; this mounts another one"
-            };
+            let helps = or_outside(&another_proc(facts), "; this mounts another one");
             format!(
                 "The ids of a user namespace are written to /proc, which is mounted read-only here{helps}"
             )
@@ -235,8 +230,7 @@ pub(super) const ROWS: &[Row] = &[
         explanation: |_, facts| {
             let helps = match facts.caller.engine {
                 Some(_) => "; start that with",
-                None if uncovered(facts).is_empty() => ": start it outside of that",
-                None => "; this lays them open",
+                None => or_outside(&uncovered(facts), "; this lays them open"),
             };
             format!(
                 "Parts of /proc are covered, as in a container, and no new one may show them{helps}"

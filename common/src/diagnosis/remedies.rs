@@ -107,12 +107,14 @@ pub(super) fn unconfined(facts: &HostFacts, more: &str) -> Vec<Remedy> {
     vec![remedy(command, CONTAINER_WALL)]
 }
 
-/// What ends the explanation of a cause that [`unconfined`] helps against.
+/// What ends the explanation of a cause: what these remedies do; or, where there are none, that it is not so elsewhere.
+pub(super) fn or_outside(remedies: &[Remedy], do_this: &'static str) -> &'static str {
+    if remedies.is_empty() { ": start it outside of that" } else { do_this }
+}
+
+/// The same, for a cause that [`unconfined`] helps against.
 pub(super) fn start_anew(facts: &HostFacts) -> &'static str {
-    match facts.caller.engine {
-        Some(_) => "; start it with",
-        None => ": start it outside of that",
-    }
+    or_outside(&unconfined(facts, ""), "; start it with")
 }
 
 /// Uncovers what is covered of /proc. Whoever is in a mount namespace of the first user namespace may do so.

@@ -9,9 +9,7 @@ use std::{env, fs};
 
 use nix::sys::prctl;
 
-use super::process::{
-    CAP_SYS_ADMIN, has_root, in_first_user_namespace, may_have, overflow_id, read,
-};
+use super::process::{CAP_SYS_ADMIN, UidMap, is_sudo, may_have, overflow_id, read};
 
 /// Who has started the program. Inside the container nothing shows that any more: root there can be anybody outside, and
 /// the environment is cleared.
@@ -47,19 +45,20 @@ impl Caller {
     }
 
     fn now() -> Caller {
-        let user_namespace = !in_first_user_namespace();
+        let own = UidMap::of("self");
+        let user_namespace = !own.is_first();
         // The map of another user namespace is shown as this one sees it, and is not the same. (The owner of process 1
         // tells nothing: it may be an ordinary user's.)
-        let map = read("/proc/1/uid_map");
-        let has_first = !map.is_empty() && map == read("/proc/self/uid_map");
+        let first = UidMap::of("1");
+        let has_first = first.shows_any() && first == own;
         let in_container = user_namespace && has_first;
         let root = nix::unistd::geteuid().is_root() && (!user_namespace || has_first);
         Caller {
             root,
-            by_sudo: root && env::var_os("SUDO_UID").is_some(),
+            by_sudo: root && is_sudo(),
             user_namespace: in_container,
             foreign_cgroups: in_container && are_cgroups_foreign(),
-            administers: has_root()
+            administers: own.has_root()
                 && may_have(CAP_SYS_ADMIN)
                 && (root || !prctl::get_no_new_privs().unwrap_or(false)),
             engine: Engine::here(),

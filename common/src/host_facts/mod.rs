@@ -12,7 +12,7 @@ use nix::unistd::sethostname;
 
 pub use self::caller::{Caller, Engine};
 use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_RESOURCE, Status, read};
-pub(crate) use self::process::{in_first_user_namespace, overflow_id};
+pub(crate) use self::process::{in_first_user_namespace, is_sudo, overflow_id};
 
 /// Facts about this process and its host that decide why the kernel says no.
 #[derive(Clone, Debug, Default)]

@@ -1,5 +1,6 @@
 //! What /proc says of this process.
 
+use std::env;
 use std::fs;
 use std::sync::OnceLock;
 
@@ -36,17 +37,45 @@ pub(super) fn may_have(capability: u64) -> bool {
     unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability.trailing_zeros()) == 1 }
 }
 
-/// Whether there is a root in this user namespace, for a set-user-ID program to make its caller that.
-pub(super) fn has_root() -> bool {
-    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
-    map.lines().any(|line| line.split_whitespace().next() == Some("0"))
+/// The user ids of a process's user namespace, as /proc/PID/uid_map shows them: user_namespaces(7). One that nobody has
+/// mapped yet has an empty file.
+#[derive(PartialEq, Eq)]
+pub(super) struct UidMap(Option<String>);
+
+impl UidMap {
+    /// - `process`: its id, or `self`.
+    pub(super) fn of(process: &str) -> UidMap {
+        UidMap(fs::read_to_string(format!("/proc/{process}/uid_map")).ok())
+    }
+
+    /// Whether it shows any id, to be compared by.
+    pub(super) fn shows_any(&self) -> bool {
+        self.0.as_ref().is_some_and(|map| !map.is_empty())
+    }
+
+    /// Whether it is the first user namespace's, which maps all ids on themselves. Without the file the kernel has no
+    /// other.
+    pub(super) fn is_first(&self) -> bool {
+        let is_first = |map: &String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+        self.0.as_ref().is_none_or(is_first)
+    }
+
+    /// Whether there is a root, for a set-user-ID program to make its caller that.
+    pub(super) fn has_root(&self) -> bool {
+        let has_root =
+            |map: &String| map.lines().any(|line| line.split_whitespace().next() == Some("0"));
+        self.0.as_ref().is_none_or(has_root)
+    }
 }
 
-/// Whether this process is in the first user namespace, which maps all ids on themselves.
+/// Whether this process is in the first user namespace.
 pub(crate) fn in_first_user_namespace() -> bool {
-    // Without the file the kernel has no user namespaces. One that nobody has mapped yet has an empty file.
-    let Ok(map) = fs::read_to_string("/proc/self/uid_map") else { return true };
-    map.split_whitespace().eq(["0", "0", "4294967295"])
+    UidMap::of("self").is_first()
+}
+
+/// Whether sudo(8) has started this process as root.
+pub(crate) fn is_sudo() -> bool {
+    nix::unistd::geteuid().is_root() && env::var_os("SUDO_UID").is_some()
 }
 
 /// What a user namespace shows for an id that it does not map: user_namespaces(7). It is asked for once: each directory

@@ -55,7 +55,7 @@ pub enum Call {
     Keyring,
     /// setsid(2) and TIOCSCTTY, or setpgid(2) and tcsetpgrp(3)
     Session,
-    /// fork(2)
+    /// fork(2): the child's, of its job, or the launcher's, of its guard
     Fork,
     /// chdir(2) to the directory that the program starts in
     Chdir,

@@ -7,9 +7,9 @@ use anyhow::Error;
 use nix::unistd::{User, geteuid};
 
 use super::ids::outer_uid;
-use super::trust::is_sudo;
 use super::{SHELL, check, room};
 use crate::diagnosis::{Cause, Known};
+use crate::host_facts::is_sudo;
 use crate::quote::quoted;
 
 /// Adds the command that helps to an error, where it takes another root directory and there is a

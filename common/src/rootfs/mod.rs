@@ -12,6 +12,7 @@ pub use self::check::RootDirectory;
 use self::contents::Contents;
 use self::ids::outer_uid;
 use crate::diagnosis::{Cause, Known};
+use crate::host_facts::is_sudo;
 use crate::quote::shown;
 use crate::signals;
 
@@ -69,7 +70,7 @@ fn default_root(shell: &Path) -> Result<RootDirectory> {
                 if let Some(error) = passed_over {
                     // Under sudo(8) it is as it should be: the first one is for the caller's
                     // containers.
-                    let level = if trust::is_sudo() { Level::Info } else { Level::Warn };
+                    let level = if is_sudo() { Level::Info } else { Level::Warn };
                     log::log!(level, "{error:#}: using {}", shown(path));
                 }
                 return Ok(root);

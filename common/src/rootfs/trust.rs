@@ -1,10 +1,10 @@
 //! Whom we trust with what is executed: root, and the caller.
 
 use std::fs::Metadata;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::{env, io};
 
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
@@ -16,11 +16,6 @@ use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
 use crate::host_facts::{in_first_user_namespace, overflow_id};
 use crate::quote::{quoted, shown};
-
-/// Whether sudo(8) has started this process as root.
-pub(super) fn is_sudo() -> bool {
-    geteuid().is_root() && env::var_os("SUDO_UID").is_some()
-}
 
 /// Whether root or the caller owns a file. Who has called sudo(8) is another user here: their
 /// containers, and whatever runs in them, can write to what is theirs.
@@ -126,8 +121,7 @@ fn chmod(right: &str, place: &Place) -> String {
 pub(super) fn as_owner(command: &str, file: &Metadata) -> String {
     let owner = file.uid();
     // In a user namespace root owns what is of the ids that are mapped.
-    let mapped = in_first_user_namespace() || owner != overflow_id();
-    let mine = owner == geteuid().as_raw() || geteuid().is_root() && mapped;
+    let mine = owner == geteuid().as_raw() || geteuid().is_root() && !is_unmapped(owner);
     let sudo = if mine { "" } else { "sudo " };
     format!("{sudo}{command}")
 }
