@@ -102,7 +102,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         }
         Command::Reset { name } => {
             folder::reset(info.exercise(name)?)?;
-            println!("{name} is as it was handed out");
+            tell(&format!("{name} is as it was handed out\n"))?;
         }
         Command::Progress { folders } if folders.is_empty() => progress::show(&here())?,
         Command::Progress { folders } => progress::compare(folders)?,

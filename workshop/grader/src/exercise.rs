@@ -218,7 +218,6 @@ fn become_ordinary(root: bool) -> Result<()> {
     prctl::set_pdeathsig(Signal::SIGKILL).context("end with the test's parent")
 }
 
-/// Says how to get a cgroup.
 /// Returns an error as a learner reads it: what [`no_cgroup`] says has lines with commands.
 fn told(error: &Error) -> String {
     let said = error.to_string();
@@ -228,6 +227,7 @@ fn told(error: &Error) -> String {
     }
 }
 
+/// Says how to get a cgroup.
 fn no_cgroup(controller: &str, root: bool) -> String {
     let how = if root {
         "As you are root already, the machine keeps the controller to itself. With cgroup v2 and systemd:\n    \

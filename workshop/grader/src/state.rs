@@ -149,15 +149,16 @@ impl State {
     }
 }
 
-/// Returns what a process is called, and whether it is stopped or a zombie.
+/// Returns what a process is called, and whether it is stopped or a zombie: proc_pid_stat(5).
 fn described(pid: Pid) -> String {
-    let name = probe::read(pid, "comm");
     let stat = probe::read(pid, "stat");
-    let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest.split(' ').next().unwrap_or(""));
-    match state {
-        "T" | "t" => format!("{}, stopped", name.trim_end()),
-        "Z" => format!("{}, a zombie", name.trim_end()),
-        _ => name.trim_end().to_owned(),
+    // The name is in parentheses, and may have some in it.
+    let (before, after) = stat.rsplit_once(") ").unwrap_or_default();
+    let name = before.split_once('(').map_or("", |(_, name)| name);
+    match after.chars().next() {
+        Some('T' | 't') => format!("{name}, stopped"),
+        Some('Z') => format!("{name}, a zombie"),
+        _ => name.to_owned(),
     }
 }
 
