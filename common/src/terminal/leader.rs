@@ -216,6 +216,7 @@ fn borrowed(descriptor: RawFd) -> BorrowedFd<'static> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
@@ -223,8 +224,12 @@ mod tests {
 
     #[test]
     fn a_job_that_has_executed_its_program_before_it_is_watched_is_watched() {
-        // It returns after the child's execve(2).
-        let mut job = Command::new("cat").process_group(0).stdin(Stdio::piped()).spawn().unwrap();
+        let mut cat = Command::new("cat");
+        cat.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut job = cat.spawn().unwrap();
+        // Only what it says proves that it is cat: a spawned child's parent goes on in the middle of execve(2).
+        job.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        job.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = Pid::from_raw(job.id() as i32);
         assert_eq!(lead_group(pid, false), Err(Errno::EACCES));
         signals::watch(pid, Signal::SIGKILL).unwrap();
