@@ -159,8 +159,9 @@ fn mount_dev() -> Result<()> {
     let dev = dev.context("mount a tmpfs on /dev")?;
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         // Not mknod(2), which is for root of the whole machine. A bind mount of a file takes a file.
-        let (host, device) = (Path::new("/dev").join(name), make_file(&dev, name)?);
-        mount(Some(&host), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
+        let (host, device) = (mounts::open_device(name)?, make_file(&dev, name)?);
+        let from = mounts::path(&host);
+        mount(Some(&from), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
     }
     let links = ["fd", "fd/0", "fd/1", "fd/2"].map(|target| Path::new("/proc/self").join(target));

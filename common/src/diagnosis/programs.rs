@@ -32,15 +32,17 @@ pub(super) const ROWS: &[Row] = &[
         },
         explanation: |_, facts| {
             let (name, _) = facts.missing_device.unwrap_or_default();
-            format!(
-                "From stage 04 on a container gets the host's /dev/{name}, and there is none here"
-            )
+            let here =
+                if is_occupied(name) { "what is there is none" } else { "there is none here" };
+            format!("From stage 04 on a container gets the host's device /dev/{name}, and {here}")
         },
         remedies: |_, facts| {
             // A user namespace other than the first has no devices of its own: mknod(2), EPERM.
             let device = facts.missing_device.filter(|_| !facts.caller.user_namespace);
             let command = device.map(|(name, number)| {
-                with_root(facts, &format!("mknod -m 666 /dev/{name} c {number}"))
+                let make = with_root(facts, &format!("mknod -m 666 /dev/{name} c {number}"));
+                let move_away = with_root(facts, &format!("mv -T /dev/{name} /dev/{name}.old"));
+                if is_occupied(name) { format!("{move_away} && {make}") } else { make }
             });
             command.map(|command| remedy(command, NOTHING)).into_iter().collect()
         },
@@ -74,3 +76,8 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
 ];
+
+/// Whether something else is in the place of a missing device.
+fn is_occupied(device: &str) -> bool {
+    Path::new("/dev").join(device).symlink_metadata().is_ok()
+}

@@ -44,11 +44,20 @@ fn run(facts: &HostFacts) -> &'static str {
     }
 }
 
-/// Another place for a root directory; in an engine's container, which may have none, a /tmp to execute from.
+/// Another place for a root directory. Where there is none: in an engine's container, a /tmp to execute from; for who may
+/// mount, one in memory.
 pub(super) fn another_place(failure: &Failure, facts: &HostFacts) -> Vec<Remedy> {
     let place = known(failure, facts, NOTHING);
-    let Some(run) = run_of_engine(facts).filter(|_| place.is_empty()) else { return place };
-    vec![remedy(format!("{run} --tmpfs /tmp:exec"), NOTHING)]
+    if !place.is_empty() {
+        place
+    } else if let Some(run) = run_of_engine(facts) {
+        vec![remedy(format!("{run} --tmpfs /tmp:exec"), NOTHING)]
+    } else if facts.cap_sys_admin || facts.sudo {
+        let mount = with_root(facts, "mount -t tmpfs tmpfs /tmp");
+        vec![remedy(mount, "sight of what is in /tmp, until `umount /tmp`")]
+    } else {
+        Vec::new()
+    }
 }
 
 /// A start as root, where the caller can become root.

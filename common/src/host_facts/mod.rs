@@ -13,6 +13,7 @@ use nix::unistd::sethostname;
 pub use self::caller::{Caller, Engine};
 use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_RESOURCE, Status, read};
 pub(crate) use self::process::{in_first_user_namespace, is_sudo, overflow_id};
+use crate::mounts;
 
 /// Facts about this process and its host that decide why the kernel says no.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +58,7 @@ pub struct HostFacts {
     pub sysctl: bool,
     /// Whether unshare(1) is there, and no filter keeps it from unshare(2).
     pub unshare: bool,
-    /// The first of [`DEVICES`] that is missing in /dev.
+    /// The first of [`DEVICES`] that is missing in /dev, or is no device there.
     pub missing_device: Option<(&'static str, &'static str)>,
     /// The version of the Windows Subsystem for Linux, if this is one.
     pub wsl: Option<u8>,
@@ -151,9 +152,7 @@ impl HostFacts {
             sysctl: has("sysctl"),
             // Nothing is asked for, and given.
             unshare: has("unshare") && unshare(CloneFlags::empty()).is_ok(),
-            missing_device: DEVICES
-                .into_iter()
-                .find(|(name, _)| !Path::new("/dev").join(name).exists()),
+            missing_device: DEVICES.into_iter().find(|(name, _)| !mounts::has_device(name)),
             wsl: wsl(&read("/proc/sys/kernel/osrelease")),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             low_namespace_limits: LIMITS

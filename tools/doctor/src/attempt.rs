@@ -311,8 +311,9 @@ fn mount_dev(stage: &Stage) -> Result<()> {
     let dev = mount_tmpfs("dev", &options, &MountPoint::open("dev")?);
     let dev = dev.context("mount a tmpfs on /dev")?;
     for (name, _) in DEVICES {
-        let (host, device) = (Path::new("/dev").join(name), make_file(&dev, name)?);
-        mount(Some(&host), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
+        let (host, device) = (mounts::open_device(name)?, make_file(&dev, name)?);
+        let from = mounts::path(&host);
+        mount(Some(&from), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
     }
     mount_in(&dev, "pts", "devpts", Some("newinstance,ptmxmode=666,mode=620"))?;

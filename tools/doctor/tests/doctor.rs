@@ -58,6 +58,7 @@ fn main() -> ExitCode {
             root_without_cap_net_admin_gets_a_network_of_its_own,
             a_seccomp_filter_against_mounts_is_told,
             places::a_tmp_mounted_noexec_is_told_with_a_place_that_works,
+            places::a_host_without_a_writable_place_is_told_to_mount_one,
             places::a_tmp_without_a_place_for_a_root_directory_is_told,
             places::a_default_root_directory_of_somebody_else_is_left_alone,
             places::two_default_root_directories_of_somebody_else_are_told,
@@ -341,15 +342,27 @@ fn a_device_that_is_missing_is_told_and_can_be_made(stage: &Stage) {
         done
         mkdir /mnt/pts /mnt/shm; mount --rbind /mnt /dev",
     );
-    for (name, numbers) in [("tty", "5 0"), ("null", "1 3")] {
-        let command = format!("mknod -m 666 /dev/{name} c {numbers}");
+    // A file would keep what a container writes to it.
+    for (name, numbers, instead) in
+        [("tty", "5 0", ""), ("null", "1 3", ""), ("null", "1 3", "touch"), ("tty", "5 0", "mkdir")]
+    {
+        let mut command = format!("mknod -m 666 /dev/{name} c {numbers}");
+        let mut put = String::new();
+        let mut said = "ENOENT";
+        if !instead.is_empty() {
+            command = format!("mv -T /dev/{name} /dev/{name}.old && {command}");
+            put = format!("{instead} /dev/{name};");
+            said = "is no device";
+        }
         // In one go: nothing can be started here without /dev/null.
-        let script = format!("umount -l /dev/{name}; rm /dev/{name}; \"$0\" || true; {command}");
+        let script = format!(
+            "umount -l /dev/{name} 2>/tmp/log; rm /dev/{name}; {put} \"$0\" || true; {command}"
+        );
         let report = Report { text: sh(stage, &script), code: -1 };
         report.assert_states(&ALL_BUT_CGROUPS[..3]);
         for (folder, _) in &ALL_BUT_CGROUPS[3..] {
             let title = "A device is missing in /dev";
-            report.assert_cause(folder, title, &["ENOENT", &command]);
+            report.assert_cause(folder, title, &[said, &command]);
         }
         assert_eq!(report.commands()[0], command);
         Report::now(stage).assert_states(&ALL_BUT_CGROUPS);

@@ -102,6 +102,23 @@ pub fn a_tmp_without_a_place_for_a_root_directory_is_told(stage: &Stage) {
     }
 }
 
+pub fn a_host_without_a_writable_place_is_told_to_mount_one(stage: &Stage) {
+    let provoke = "
+        mount -t tmpfs -o mode=755 home /mnt; cp /tmp/under-test/* /mnt
+        mount -t tmpfs -o ro tmp /tmp; mount -o remount,bind,ro /mnt; mount -o remount,bind,ro /
+        for dir in /root /var/tmp; do mount -t tmpfs -o ro none $dir; done";
+    sh(stage, provoke);
+    let doctor = Path::new("/mnt").join(stage.program.file_name().unwrap());
+    let report = || Report::of(Command::new(&doctor).env("HOME", "/root"));
+    let before = report();
+    before.assert_states(&ALL_BUT_CGROUPS[..2]);
+    let command = "mount -t tmpfs tmpfs /tmp";
+    before.assert_cause("03-pid", "No place for a root directory", &["Read-only", command]);
+    assert_eq!(before.commands(), [command]);
+    sh(stage, command);
+    report().assert_states(&ALL_BUT_CGROUPS);
+}
+
 /// An ordinary user who is not the caller.
 const SOMEBODY: u32 = 4711;
 
