@@ -335,12 +335,14 @@ fn another_root_directory_is_used_as_this_one_would_have_been() {
 }
 
 #[test]
-fn an_engine_without_a_place_for_a_root_directory_can_give_one() {
+fn where_there_is_no_place_for_a_root_directory_the_engine_or_root_can_give_one() {
     let full = |engine| HostFacts { caller: caller(false, engine), ..user() };
     for cause in [Cause::RootNowhere, Cause::RootNoexec] {
         let error = || Known::new(cause, "no place").into();
         assert_advice(error(), &full(Some(Engine::Docker)), &["docker run --tmpfs /tmp:exec"]);
         assert_advice(error(), &full(Some(Engine::Podman)), &["podman run --tmpfs /tmp:exec"]);
-        assert_eq!(diagnose(&error(), &full(None)).unwrap().remedies, []);
+        assert_advice(error(), &full(None), &["sudo mount -t tmpfs tmpfs /tmp"]);
+        let nobody = HostFacts { sudo: false, ..full(None) };
+        assert_eq!(diagnose(&error(), &nobody).unwrap().remedies, []);
     }
 }
