@@ -11,6 +11,7 @@ use common::quote::quoted;
 
 use crate::info::{Exercise, Info, workshop};
 use crate::plan::Plan;
+use crate::{alias, readme};
 
 /// Makes the folder.
 ///
@@ -54,7 +55,12 @@ pub fn make(directory: &Path, plan: Option<&str>, info: &Info) -> Result<()> {
 /// Adds what only a learner has a use for: `cargo workshop`, and what an editor and a forge are told.
 fn prepare(directory: &Path) -> Result<()> {
     let clone = clone_of_this()?;
-    write(&directory.join(".cargo/config.toml"), &configuration(&clone, directory)?)?;
+    let own = fs::canonicalize(directory).with_context(|| format!("find {}", quoted(directory)))?;
+    let aliases = read(&clone.join(".cargo/config.toml"))?;
+    let aliases = alias::configuration(&aliases, &alias::packages(directory)?, &clone, &own)?;
+    write(&directory.join(".cargo/config.toml"), &aliases)?;
+    let readme = readme::of_folder(&read(&workshop().join("README.md"))?, &clone)?;
+    write(&directory.join("README.md"), &readme)?;
     let recommended = "{\n    \"recommendations\": [\"rust-lang.rust-analyzer\"]\n}\n";
     write(&directory.join(".vscode/extensions.json"), recommended)?;
     write(&directory.join(".vscode/settings.json"), SETTINGS)?;
@@ -93,7 +99,8 @@ pub fn copy(directory: &Path, chosen: &[&Exercise], info: &Info) -> Result<()> {
     let manifest = manifest(&read(&workshop().join("Cargo.toml"))?, chosen, &clone)?;
     write(&directory.join("Cargo.toml"), &manifest)?;
     write(&directory.join("Cargo.lock"), &read(&workshop().join("Cargo.lock"))?)?;
-    let ignored = "/target\n/book\n/.rustlings-state.txt\n/.stages-state.txt\n";
+    let ignored =
+        "/target\n/book\n/.rustlings-state.txt\n/.exercises-state.txt\n/.stages-state.txt\n";
     write(&directory.join(".gitignore"), ignored)?;
     // What the tests name as book/src/... is found here, too.
     let link = directory.join("book");
@@ -121,23 +128,6 @@ fn origin(clone: &Path) -> Option<String> {
     let output = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let address = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     address.starts_with("https://").then_some(address)
-}
-
-/// Returns a configuration with `cargo workshop` in it. It builds in the learner's folder, since the clone may be somebody
-/// else's.
-fn configuration(clone: &Path, directory: &Path) -> Result<String> {
-    let own = fs::canonicalize(directory).with_context(|| format!("find {}", quoted(directory)))?;
-    ensure!(
-        !own.to_string_lossy().contains(['"', '\\', '\'']),
-        "{} has a quote in its name, which Cargo's configuration can't have",
-        quoted(&own)
-    );
-    Ok(format!(
-        "[alias]\nworkshop = [\n    \"run\", \"-q\", \"--manifest-path\", \"{}/Cargo.toml\",\n    \
-         \"--target-dir\", \"{}/target/tool\", \"-p\", \"workshop-tool\", \"--\",\n]\n",
-        clone.display(),
-        own.display(),
-    ))
 }
 
 /// Returns a Cargo.toml with the programs of these exercises, whose other paths are those of the clone.
@@ -179,15 +169,26 @@ fn copy_stages(from: &Path, to: &Path, clone: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes an exercise of the current folder what it was.
+/// Makes an exercise of a folder, or a stage to write, what it was when it was handed out.
 ///
 /// # Errors
 ///
-/// The current folder has no such exercise.
-pub fn reset(exercise: &Exercise) -> Result<()> {
-    let file = PathBuf::from("exercises").join(exercise.file());
-    ensure!(file.exists(), "{} is not here", quoted(&file));
-    write(&file, &read(&workshop().join(&file))?)
+/// The folder has no such exercise, and no such stage, or is the clone itself.
+pub fn reset(folder: &Path, name: &str, info: &Info) -> Result<()> {
+    let is_stage = workshop().join("stages").join(name).join("src").is_dir();
+    let what = match is_stage {
+        true => Path::new("stages").join(name),
+        false => Path::new("exercises").join(info.exercise(name)?.file()),
+    };
+    ensure!(folder.join(&what).exists(), "{} is not here", quoted(&what));
+    let (here, there) = (fs::canonicalize(folder.join(&what))?, workshop().join(&what));
+    if here == fs::canonicalize(&there)? {
+        bail!("here git knows what it was: git checkout {}", quoted(&here));
+    }
+    if is_stage {
+        return copy_stages(&there, &here, &clone_of_this()?);
+    }
+    write(&here, &read(&there)?)
 }
 
 /// Commits all that is there, since Rustlings resets by `git stash`. Returns false where there is no git(1).

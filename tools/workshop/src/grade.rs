@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use common::quote::quoted;
 
+use crate::exercises::{self, Outcome as Tried};
 use crate::folder::{self, read, write};
-use crate::info::{Exercise, Info, workshop};
-use crate::stages::{Outcome, Stage, cargo};
+use crate::info::{Info, workshop};
+use crate::stages::{Outcome, Stage};
 use crate::tell;
 
 /// What begins the tests of an exercise.
@@ -51,7 +52,10 @@ pub fn grade(learner: &Path, work: &Path, info: &Info) -> Result<ExitCode> {
     tell("| exercise | minutes | |\n| --- | --- | --- |\n")?;
     let mut undone = 0;
     for exercise in &exercises {
-        let why = try_exercise(exercise, work)?;
+        let why = match exercises::attempt(exercise, work)? {
+            Tried::Passes | Tried::NotBegun => None,
+            Tried::Fails(why) | Tried::Untried(why) => Some(in_a_cell(&why)),
+        };
         undone += usize::from(why.is_some());
         tell(&format!(
             "| {} | {} | {} |\n",
@@ -86,24 +90,6 @@ fn take_code(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Builds an exercise and runs its tests. Returns what is wrong, if anything is.
-fn try_exercise(exercise: &Exercise, work: &Path) -> Result<Option<String>> {
-    let output = cargo(work)
-        .args(["test", "-q", "--bin", &exercise.name])
-        .output()
-        .context("start cargo")?;
-    if output.status.success() {
-        return Ok(None);
-    }
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    let begins = |line: &&str| {
-        ["Wrong: ", "This exercise needs", "Your function", "error"]
-            .iter()
-            .any(|words| line.starts_with(words))
-    };
-    Ok(Some(in_a_cell(said.lines().find(begins).unwrap_or("its tests fail"))))
 }
 
 /// Keeps what somebody else has written in the cell of a table.

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use common::quote::quoted;
+
+use crate::names::{did_you_mean, nearest};
+use crate::stages::Stage;
 
 /// Where the workshop is in this clone.
 pub fn workshop() -> PathBuf {
@@ -60,13 +63,29 @@ impl Info {
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// There is none: those whose names are near are named.
     pub fn exercise(&self, name: &str) -> Result<&Exercise> {
-        let found = self.exercises.iter().find(|exercise| exercise.name == name);
-        found.with_context(|| {
-            format!("there is no exercise {}: see workshop/info.toml", quoted(name))
-        })
+        if let Some(found) = self.exercises.iter().find(|exercise| exercise.name == name) {
+            return Ok(found);
+        }
+        if let Some(stage) = stage(name) {
+            bail!(
+                "{stage} is a stage to write, and no exercise: in its src/main.rs each TODO says where to read"
+            );
+        }
+        let near = nearest(name, self.exercises.iter().map(|exercise| exercise.name.as_str()));
+        let more = if near.is_empty() { ": info.toml lists them" } else { "" };
+        bail!("there is no exercise {}{}{more}", quoted(name), did_you_mean(&near))
     }
+}
+
+/// Returns the folder of the stage to write that is called by it, by its number, or by its package.
+fn stage(name: &str) -> Option<String> {
+    let stages = Stage::all(&workshop()).ok()?.into_iter();
+    let mut named = stages.filter(|stage| {
+        stage.name == name || stage.package == name || stage.name.split('-').next() == Some(name)
+    });
+    Some(named.next()?.name)
 }
 
 impl Exercise {

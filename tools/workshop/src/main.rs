@@ -11,11 +11,15 @@ use common::check::{check, init_logging};
 
 use info::Info;
 
+mod alias;
+mod exercises;
 mod folder;
 mod grade;
 mod info;
+mod names;
 mod plan;
 mod progress;
+mod readme;
 mod stages;
 mod talk;
 
@@ -46,12 +50,15 @@ enum Command {
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=3))]
         step: u8,
     },
-    /// Makes an exercise of the current folder what it was when it was handed out
+    /// Makes an exercise of the current folder, or a stage, what it was when it was handed out
     Reset {
-        /// Name of an exercise
+        /// Name of an exercise, or of a stage, as in 03-pid
         name: String,
     },
-    /// Shows how many exercises and stages are done here, and which TODO is next; or a line for each of several folders
+    /// Shows how many exercises and stages pass here, and which TODO is next; or a line for each of several folders
+    ///
+    /// Here it tries what you have written since it last did. Of several folders it shows what this command and Rustlings
+    /// have noted there, and tries nothing.
     Progress {
         /// Folders of a class. Nothing in them is built
         #[arg(value_name = "DIR")]
@@ -101,7 +108,7 @@ fn run(command: &Command) -> Result<ExitCode> {
             tell(&format!("{hint}\n"))?;
         }
         Command::Reset { name } => {
-            folder::reset(info.exercise(name)?)?;
+            folder::reset(&here(), name, &info)?;
             tell(&format!("{name} is as it was handed out\n"))?;
         }
         Command::Progress { folders } if folders.is_empty() => progress::show(&here())?,
@@ -120,8 +127,10 @@ fn tell(text: &str) -> Result<()> {
     }
 }
 
-/// The folder with exercises that this is called in, or else the clone's.
+/// The folder with exercises that this is called in, or in a directory of which; or else the clone's.
 fn here() -> PathBuf {
-    let current = Path::new(".");
-    if current.join("info.toml").exists() { current.into() } else { info::workshop() }
+    let current = std::env::current_dir().unwrap_or_default();
+    let is_one =
+        |folder: &&Path| folder.join("info.toml").exists() && folder.join("exercises").is_dir();
+    current.ancestors().find(is_one).map_or_else(info::workshop, Path::to_owned)
 }

@@ -3,13 +3,22 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use common::quote::quoted;
 
 use crate::info::{Exercise, Info, workshop};
 
 /// What stands after the name of an exercise that can be left out.
 const IF_THERE_IS_TIME: &str = ", if there is time";
+
+/// The error of a name that no plan has: it says which there are.
+pub fn unknown(name: &str) -> Error {
+    let plans = fs::read_dir(workshop().join("plans")).into_iter().flatten().flatten();
+    let mut known: Vec<_> =
+        plans.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    known.sort();
+    anyhow!("there is no plan {}: there are {}", quoted(name), known.join(", "))
+}
 
 /// A plan.
 pub struct Plan<'a> {
@@ -28,13 +37,7 @@ impl<'a> Plan<'a> {
         let plans = workshop().join("plans");
         ensure!(!name.contains('/'), "the name of a plan has no slash: {}", quoted(name));
         let Ok(text) = fs::read_to_string(plans.join(name)) else {
-            let mut known: Vec<_> = fs::read_dir(&plans)
-                .into_iter()
-                .flatten()
-                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-                .collect();
-            known.sort();
-            bail!("there is no plan {}: there are {}", quoted(name), known.join(", "));
+            return Err(unknown(name));
         };
         let line = |line: &str| {
             let (name, can_wait) = match line.strip_suffix(IF_THERE_IS_TIME) {

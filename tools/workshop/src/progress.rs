@@ -1,12 +1,14 @@
-//! How far somebody is: the exercises, as Rustlings has noted it, and the stages.
+//! How far somebody is: the exercises and the stages that pass. Of other folders what is noted there counts, by Rustlings
+//! and by this tool.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
-use common::quote::quoted;
+use common::quote::{escaped, quoted};
 
+use crate::exercises::{Outcome, Tried};
 use crate::info::{Exercise, Info};
 use crate::stages::{DONE, Stage};
 use crate::tell;
@@ -34,11 +36,21 @@ impl Noted {
         let exercises = Info::read_in(folder)?.exercises;
         let state = fs::read_to_string(folder.join(NOTED_BY_RUSTLINGS)).unwrap_or_default();
         let mut lines = state.lines().skip(2);
-        let first = exercises.first().map(|exercise| exercise.name.clone()).unwrap_or_default();
         // Whoever owns the folder may have written anything there.
         let is_known = |name: &&str| exercises.iter().any(|exercise| exercise.name == **name);
-        let current = lines.next().filter(is_known).map_or(first, str::to_owned);
-        let done = lines.filter(is_known).map(str::to_owned).collect();
+        let current = lines.next().filter(is_known).map(str::to_owned);
+        let by_rustlings: Vec<_> = lines.filter(is_known).collect();
+        let tried = Tried::read(folder);
+        let is_done = |exercise: &&Exercise| match tried.of(exercise, folder) {
+            Some(outcome) => outcome == Outcome::Passes,
+            None => by_rustlings.contains(&exercise.name.as_str()),
+        };
+        let done: Vec<_> =
+            exercises.iter().filter(is_done).map(|exercise| exercise.name.clone()).collect();
+        // Where Rustlings is, if it is about one that is still to be done; else the first of those.
+        let left = |name: &String| !done.contains(name);
+        let first = || exercises.iter().map(|exercise| exercise.name.clone()).find(left);
+        let current = current.filter(left).or_else(first).unwrap_or_default();
         let noted = fs::read_to_string(folder.join(NOTED)).unwrap_or_default();
         let split = |line: &str| line.split_once('\t').map(|(name, how)| (name.into(), how.into()));
         let stages = noted.lines().filter_map(split).collect();
@@ -61,24 +73,39 @@ impl Noted {
     }
 }
 
-/// Shows how far a folder is: this one, or the clone's own. Builds the stages that are begun, and tries them.
+/// Shows how far a folder is: this one, or the clone's own. Builds what is begun, exercises and stages, and tries it.
 ///
 /// # Errors
 ///
 /// There are no exercises here, or Cargo can't be started.
 pub fn show(folder: &Path) -> Result<()> {
+    let exercises = Info::read_in(folder)?.exercises;
+    let trying = |name: &str| eprintln!("trying {name} ...");
+    let outcomes = Tried::update(folder, &exercises, trying)?;
     let stages = Stage::all(folder)?;
     let mut note = String::new();
     for stage in &stages {
+        if stage.is_begun()? {
+            trying(&stage.name);
+        }
         note += &format!("{}\t{}\n", stage.name, stage.words(&stage.outcome(folder)?));
     }
     let file = folder.join(NOTED);
     fs::write(&file, note).with_context(|| format!("write {}", quoted(&file)))?;
     let noted = Noted::read(folder)?;
     tell(&format!("{}\n\n", noted.count(stages.len())))?;
-    let of = |name: &str| noted.exercises.iter().find(|exercise| exercise.name == name);
-    if let (true, Some(next)) = (noted.done.len() < noted.exercises.len(), of(&noted.current)) {
-        tell(&format!("{:16} {} minutes in the plan\n", next.name, next.minutes))?;
+    for (exercise, outcome) in noted.exercises.iter().zip(&outcomes) {
+        let is_next = exercise.name == noted.current;
+        let how = match outcome {
+            Outcome::Fails(_) => "begun, and does not pass".to_owned(),
+            // Rustlings has seen it pass, where there was what it takes.
+            Outcome::Untried(why) if !noted.done.contains(&exercise.name) => {
+                format!("can't be tried here: {}", escaped(why))
+            }
+            _ if is_next => format!("{} minutes in the plan", exercise.minutes),
+            _ => continue,
+        };
+        tell(&format!("{:16} {how}\n", exercise.name))?;
     }
     for (name, how) in &noted.stages {
         tell(&format!("{name:16} {how}\n"))?;

@@ -15,7 +15,7 @@ pub struct Stage {
     /// Its folder, as in `03-pid`.
     pub name: String,
     /// The name of its package, as in `pid`.
-    package: String,
+    pub package: String,
     /// Where it is.
     directory: PathBuf,
     /// The highest number of a `TODO` in it, as it was handed out.

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use common::quote::quoted;
 
 use crate::info::{Info, workshop};
+use crate::plan::unknown;
 
 /// Returns the track of a plan, in Markdown.
 ///
@@ -21,7 +22,9 @@ pub fn track(plan: &str, from: u32, info: &Info) -> Result<String> {
     let table = read(&pages.join("workshop/plan.md"))?;
     let rows = section(&table, plan);
     let rows: Vec<_> = rows.lines().filter_map(cells).skip(2).collect();
-    ensure!(!rows.is_empty(), "the book has no plan {}", quoted(plan));
+    if rows.is_empty() {
+        return Err(unknown(plan));
+    }
     let say = read(&pages.join("workshop/say.md"))?;
     let mut track = format!("# {plan}, from {}\n\n", clock(from));
     for row in rows {
