@@ -1,11 +1,12 @@
 //! The program under test, started as a reader would start it, and what comes of it.
 
-use std::env;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, ChildStdout, Command, Stdio};
+use std::{env, fs};
 
 use common::rootfs;
 use nix::sys::signal::{Signal, kill};
@@ -139,6 +140,19 @@ impl Container {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("stdout can be read");
         line.trim_end().to_owned()
+    }
+
+    /// Where a file of the container is, seen from outside.
+    pub fn outside(&self, path: &str) -> PathBuf {
+        format!("/proc/{}/root{path}", self.youngest()).into()
+    }
+
+    /// The permissions of a file in the container, as chmod(1) takes them; or why nobody can tell.
+    pub fn mode(&self, path: &str) -> String {
+        match fs::metadata(self.outside(path)) {
+            Ok(found) => format!("{:o}", found.permissions().mode() & 0o7777),
+            Err(error) => error.to_string(),
+        }
     }
 
     /// The launcher: the process that a reader has started.

@@ -19,11 +19,14 @@ use std::{env, thread};
 /// - `relation`: what stands before `expected`, such as `not `.
 pub fn wrong(what: &str, value: &str, relation: &str, expected: &str) -> String {
     let indented = |text: &str| text.trim_end().replace('\n', "\n                    ");
-    format!(
-        "Wrong: {what}.\n  the kernel shows  {}\n  it should show    {relation}{}",
-        indented(value),
-        indented(expected)
-    )
+    let nothing = |text: &str| text.trim_end().is_empty();
+    let value = if nothing(value) { "(nothing)".into() } else { indented(value) };
+    // What is expected can be in the relation alone: `what was there before`.
+    let expected = match nothing(expected) {
+        true if relation.is_empty() || relation.ends_with(' ') => "(nothing)".into(),
+        _ => indented(expected),
+    };
+    format!("Wrong: {what}.\n  the kernel shows  {value}\n  it should show    {relation}{expected}")
 }
 
 /// After how long a test is stuck: the seconds of `TEST_TIMEOUT`, for machines that are slow, or a minute.
@@ -69,4 +72,26 @@ pub fn fastest(mut action: impl FnMut()) -> Duration {
         start.elapsed()
     });
     times.min().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrong;
+
+    #[test]
+    fn what_is_empty_is_called_nothing() {
+        let said = wrong("what is left", "", "something with ", "a line\nand another\n");
+        let lines = [
+            "Wrong: what is left.",
+            "  the kernel shows  (nothing)",
+            "  it should show    something with a line",
+            "                    and another",
+        ];
+        assert_eq!(said, lines.join("\n"));
+        assert!(wrong("what is left", "x", "", "\n").ends_with("\n  it should show    (nothing)"));
+        assert!(wrong("what is left", "x", "not ", "").ends_with("show    not (nothing)"));
+        assert!(
+            wrong("what is left", "x", "what was there", "").ends_with("show    what was there")
+        );
+    }
 }

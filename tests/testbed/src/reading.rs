@@ -38,6 +38,7 @@ pub fn section(chapter: &str, id: &str) -> Option<String> {
     Some(section.map(|line| format!("{line}\n")).collect())
 }
 
-fn leaves_code_out(chapter: &str, id: &str) -> bool {
+/// Whether the text of a section has placeholders where its page has code.
+pub fn leaves_code_out(chapter: &str, id: &str) -> bool {
     section(chapter, id).is_some_and(|text| text.contains("{{#"))
 }

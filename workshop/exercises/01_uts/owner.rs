@@ -46,7 +46,7 @@ mod tests {
             let file = container.open("ns/uts");
             let owner = host.run(|| Ok(target(&owner(&file)?)));
             host.shows("the owner of the container's UTS namespace", owner)
-                .should_be(container.namespace("user"));
+                .should_be_that("the container's", container.namespace("user"));
         });
     }
 
@@ -65,7 +65,7 @@ mod tests {
             let file = container.open("ns/net");
             let owner = host.run(|| Ok(target(&owner(&file)?)));
             host.shows("the owner of a namespace whose process is in another one by now", owner)
-                .should_be(&container.value);
+                .should_be_that("the one that it was made in", &container.value);
         });
     }
 

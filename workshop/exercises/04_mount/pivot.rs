@@ -4,7 +4,8 @@
 // pivot_root(2) exchanges the root of the mount namespace itself, and then the old one can be unmounted, with all
 // that is below it.
 //
-// Read: book/src/04-mount.md#diff, pivot_root(2), umount(2).
+// Read: book/src/04-mount.md#diff (with its code in target/book/04-mount.html#diff, which `cargo book` makes),
+// pivot_root(2), umount(2).
 
 use std::path::Path;
 

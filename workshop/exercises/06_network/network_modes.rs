@@ -84,7 +84,7 @@ mod tests {
             let other = host.play(|| enter(Mode::None));
             let container = host.start(|| enter(Mode::Container(other.pid())));
             host.shows("the network namespace of the mode container", container.namespace("net"))
-                .should_be(other.namespace("net"));
+                .should_be_that("the other container's", other.namespace("net"));
             host.shows("the UTS namespace of the mode container", container.namespace("uts"))
                 .should_be(host.namespace("uts"));
         });

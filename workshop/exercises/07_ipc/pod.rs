@@ -63,7 +63,7 @@ mod tests {
                         &format!("the {what} namespace of a container"),
                         container.namespace(kind),
                     )
-                    .should_be(pause.namespace(kind));
+                    .should_be_that("pause's", pause.namespace(kind));
                 }
                 host.shows("the hostname that a container sees", host.inside(&container, hostname))
                     .should_be("pod");

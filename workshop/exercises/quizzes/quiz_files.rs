@@ -7,7 +7,8 @@
 // What is here renames the host, and can be escaped. All that is missing was in an exercise before. One thing is new:
 // in a user namespace, a new proc may be mounted as long as another one can be seen, and no longer.
 //
-// Read: book/src/04-mount.md#diff, mount_namespaces(7), pivot_root(2).
+// Read: book/src/04-mount.md#diff (with its code in target/book/04-mount.html#diff, which `cargo book` makes),
+// mount_namespaces(7), pivot_root(2).
 
 use std::path::Path;
 

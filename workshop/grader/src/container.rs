@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use testbed::{cgroup, probe};
 
 use crate::host::{Host, namespaces};
+use crate::place;
 use crate::watch::{Call, Listener, announce};
 
 /// How long a learner's function may take.
@@ -30,11 +31,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Value: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Value for T {}
 
+/// What comes back from the other process: an error as its words, and the lines that it has come from.
+type Returned<T> = Result<T, (String, Vec<usize>)>;
+
 /// The child of [`Host::park`]: runs the function when it is told to, and tells what it has returned.
 ///
+/// - `file`: where the function is, by which the lines are found that an error has come from.
 /// - `watched`: the calls that are announced before they are made, and to whom.
 pub(crate) fn learn<T: Value>(
     function: impl FnOnce() -> Result<T>,
+    file: &str,
     hold: OwnedFd,
     report: OwnedFd,
     watched: Option<(&[c_long], UnixStream)>,
@@ -54,7 +60,7 @@ pub(crate) fn learn<T: Value>(
         process::exit(0);
     }
     let Ok(result) = result else { process::exit(101) };
-    let result = result.map_err(|error| format!("{error:#}"));
+    let result = result.map_err(|error| (format!("{error:#}"), place::lines(&error, file)));
     let mut line = serde_json::to_string(&result).expect("a value");
     line.push('\n');
     let _ = File::from(report).write_all(line.as_bytes());
@@ -172,12 +178,15 @@ impl<'a, T: Value> Parked<'a, T> {
         if line.is_empty() {
             self.host.fail("Your function has ended its process instead of returning.");
         }
-        let returned = serde_json::from_slice::<Result<T, String>>(&line).unwrap_or_else(|_| {
+        let returned = serde_json::from_slice::<Returned<T>>(&line).unwrap_or_else(|_| {
             self.host.fail("Your function has written to a descriptor that is not its own.")
         });
         match returned {
             Ok(value) => Container { process: self.process, value },
-            Err(error) => self.host.fail(&format!("Your function has returned an error: {error}")),
+            Err((error, lines)) => {
+                let place = place::show(&lines, Location::caller().file());
+                self.host.fail(&format!("Your function has returned an error: {error}{place}"))
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::child::Child;
 pub use crate::container::{Container, Parked};
 use crate::host::LeftOut;
 pub use crate::host::{Host, NEEDS, NEEDS_CGROUP_V2, target};
+use crate::place;
 use crate::throw_away;
 use crate::verdict::Verdict;
 
@@ -167,6 +168,7 @@ impl<'a> Exercise<'a> {
     /// Runs the test, in this process.
     fn judge(&self, cgroup: Option<PathBuf>, test: impl FnOnce(&Host)) -> Result<ExitCode> {
         alarm::set(TIMEOUT);
+        place::remember();
         panic::set_hook(Box::new(|panic| eprintln!("\n{}\n", message(panic).trim_end())));
         let host = Host::new(self.read, cgroup, self.controller, self.machine);
         let result = panic::catch_unwind(AssertUnwindSafe(|| test(&host)));

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
-use std::panic;
+use std::panic::{self, Location};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -164,6 +164,7 @@ impl Host {
     ) -> Parked<'_, T> {
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+        let file = Location::caller().file();
         let (calls, announcer) = watched.map(|_| UnixStream::pair().expect("sockets")).unzip();
         assert_eq!(getpid(), self.this, "only the test starts functions");
         // SAFETY: this process has one thread, so that the child has all of it.
@@ -175,7 +176,7 @@ impl Host {
             ForkResult::Child => {
                 drop((release, outcome, calls));
                 verdict::close();
-                learn(function, hold, report, watched.zip(announcer))
+                learn(function, file, hold, report, watched.zip(announcer))
             }
         }
     }

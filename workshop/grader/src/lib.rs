@@ -16,6 +16,7 @@ mod container;
 pub mod exercise;
 mod host;
 pub mod network;
+mod place;
 mod shows;
 mod state;
 mod throw_away;

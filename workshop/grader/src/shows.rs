@@ -4,6 +4,9 @@ use std::fmt::Display;
 
 use crate::host::Host;
 
+/// The kinds of namespaces, by their names in /proc/PID/ns.
+const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
+
 /// What the kernel shows, to be compared with what it should show.
 pub struct Shows<'a> {
     pub(crate) host: &'a Host,
@@ -16,6 +19,13 @@ impl Shows<'_> {
     #[track_caller]
     pub fn should_be(&self, value: impl Display) {
         self.judge(self.value == value.to_string(), "", &value);
+    }
+
+    /// As [`Shows::should_be`], for what is somebody's, and says whose: `pause's`.
+    #[track_caller]
+    pub fn should_be_that(&self, whose: &str, value: impl Display) {
+        let right = self.value == value.to_string();
+        self.judge(right, "", &format_args!("{value}, {whose}"));
     }
 
     /// Fails where it is this value.
@@ -38,7 +48,16 @@ impl Shows<'_> {
 
     /// Returns what a failure says.
     pub(crate) fn wrong(&self, relation: &str, expected: &dyn Display) -> String {
-        testbed::wrong(&self.what, &self.value, relation, &expected.to_string())
+        let (value, expected) = (self.named(&self.value), self.named(&expected.to_string()));
+        testbed::wrong(&self.what, &value, relation, &expected)
+    }
+
+    /// Returns a value, and that it is the host's namespace, where it is: from its number nobody could tell.
+    fn named(&self, value: &str) -> String {
+        let is_hosts = NAMESPACES.iter().any(|kind| {
+            value.starts_with(&format!("{kind}:[")) && value == self.host.namespace(kind)
+        });
+        if is_hosts { format!("{value}, the host's") } else { value.to_owned() }
     }
 
     #[track_caller]

@@ -86,7 +86,7 @@ mod tests {
                 let namespace =
                     seen.next().unwrap_or("nothing: /proc there does not know the program");
                 host.shows(&format!("the {what} namespace of the program"), namespace)
-                    .should_be(container.namespace(kind));
+                    .should_be_that("the container's", container.namespace(kind));
             }
             for (kind, what) in [("ipc", "IPC"), ("net", "network")] {
                 host.shows(

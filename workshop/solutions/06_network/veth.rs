@@ -4,7 +4,8 @@
 // describes a device, and within it there is the description of its peer. Where nothing else is said, a device is
 // made in the network namespace of whoever asks; and in one namespace there are no two devices with the same name.
 //
-// Read: book/src/06-network.md#pair, veth(4), rtnetlink(7).
+// Read: book/src/06-network.md#pair (with its code in target/book/06-network.html#pair, which `cargo book` makes),
+// veth(4), rtnetlink(7).
 
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage,

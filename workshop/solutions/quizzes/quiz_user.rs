@@ -127,7 +127,7 @@ mod tests {
                     &format!("the owner of the container's {kind} namespace"),
                     owner(&container, kind),
                 )
-                .should_be(container.namespace("user"));
+                .should_be_that("the container's", container.namespace("user"));
             }
         });
     }

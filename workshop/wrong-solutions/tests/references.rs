@@ -47,6 +47,7 @@ const SAYS: &[(&str, &[&str])] = &[
     ("internet#masquerading", &["postrouting", "masquerade"]),
     ("what-a-container-is#images", &["lowerdir"]),
     ("what-a-container-is#network", &["setns"]),
+    ("workshop/machines#container", &["podman run", "seccomp=unconfined"]),
 ];
 
 #[test]
@@ -77,6 +78,27 @@ fn a_section_that_leaves_its_code_to_the_pages_is_named_with_its_page() {
     assert!(said.contains("\n(with its code in target/book/04-mount.html#diff"), "{said}");
     let said = reading::say("book/src/03-pid.md#shell and wait(2)");
     assert_eq!(said, "Read book/src/03-pid.md#shell and wait(2)");
+}
+
+/// A failure says so by itself. Who reads the exercise, a hint or a `TODO` is told there.
+#[test]
+fn who_is_sent_to_a_section_without_its_code_is_told_its_page() -> Result<()> {
+    let mut seen = 0;
+    for (file, text) in texts()? {
+        let without = reading::references(&text)
+            .filter(|(chapter, id)| reading::leaves_code_out(chapter, id));
+        for (chapter, id) in without {
+            let page = format!("target/book/{chapter}.html#{id}");
+            // The steps of the stages are shown by a failure alone.
+            assert!(
+                file.contains("/steps/") || text.contains(&page),
+                "{file} does not name {page}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no text names such a section");
+    Ok(())
 }
 
 #[test]

@@ -47,6 +47,21 @@ fn each_todo_has_its_steps_in_order() -> Result<()> {
     Ok(())
 }
 
+/// Its `--help` says what it is, which Cargo takes from there.
+#[test]
+fn each_describes_itself_as_the_real_one_does() -> Result<()> {
+    for stage in names(Path::new(STAGES))? {
+        let described = |stages: &str| {
+            let manifest = fs::read_to_string(Path::new(stages).join(&stage).join("Cargo.toml"))?;
+            let mut lines = manifest.lines().map(str::to_owned);
+            let line = lines.find(|line| line.starts_with("description = "));
+            line.with_context(|| format!("{stages}/{stage} has no description"))
+        };
+        assert_eq!(described(STAGES)?, described(REAL)?);
+    }
+    Ok(())
+}
+
 /// Where they are.
 const STAGES: &str = "../stages";
 

@@ -222,6 +222,10 @@ fn terminals_and_shared_memory_are_those_of_the_container(stage: &Stage) {
     // The first terminal of a new devpts has the number 0: ptmx(4).
     assert_eq!(stage.sh("exec 3<>/dev/ptmx && ls /dev/pts").ok(), "0\nptmx\n");
     assert_eq!(stage.sh("echo shared >/dev/shm/x && cat /dev/shm/*").ok(), "shared\n");
+    // For everybody in there, and not only for root.
+    let container = stage.start(WAIT);
+    assert_eq!(container.mode("/dev/pts/ptmx"), "666");
+    assert_eq!(container.mode("/dev/shm"), "1777");
 }
 
 fn what_is_in_memory_has_a_limit(stage: &Stage) {

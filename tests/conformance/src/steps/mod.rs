@@ -1,6 +1,7 @@
 //! A stage that somebody is writing: what its `TODO`s ask for is tried one after the other, and the first that is not
 //! there is shown alone, with what the kernel shows, what it should show, and where to read.
 
+mod dev;
 mod stages;
 
 use std::fmt::Display;

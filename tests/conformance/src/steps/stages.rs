@@ -9,7 +9,7 @@ use common::rootfs;
 use nix::unistd::{Pid, getegid, geteuid, getpid};
 use testbed::{cgroup, probe};
 
-use super::{Step, says, says_with, should_be, should_have, should_not_be, steps};
+use super::{Step, dev, says, says_with, should_be, should_have, should_not_be, steps};
 use crate::{Container, Output, Stage, Test, Traits, escape, gets, need, queues, reach};
 
 /// Returns what is known of a stage.
@@ -58,8 +58,9 @@ fn mount(traits: Traits) -> Vec<Step> {
         "3" "book/src/04-mount.md#shell and mount_namespaces(7)" => the_host_sees_no_mount_of_the_container,
         "4" "book/src/04-mount.md#shell and mount(2), \"Creating a bind mount\"" => the_root_is_a_mount,
         "5" "tmpfs(5)" => a_tmpfs_is_on_temp,
-        "6" "mount(2), \"Creating a bind mount\"" => the_devices_are_there,
-        "6" "pts(4)" => terminals_are_there,
+        "6" "mount(2), \"Creating a bind mount\"" => dev::the_devices_are_the_hosts,
+        "6" "pts(4)" => dev::terminals_are_those_of_the_container,
+        "6" "shm_overview(7) and tmpfs(5)" => dev::memory_can_be_shared,
         "7" "book/src/04-mount.md#failure and pivot_root(2)" => the_root_cannot_be_left,
     ]
 }
@@ -101,7 +102,7 @@ fn cgroups(traits: Traits) -> Vec<Step> {
 }
 
 /// A script that says so when it runs, and then waits.
-const WAIT: &str = "echo ready; exec sleep 1000";
+pub(super) const WAIT: &str = "echo ready; exec sleep 1000";
 
 /// Starts a container that waits. Where none starts, that is what is wrong.
 fn start(stage: &Stage) -> Container {
@@ -183,6 +184,8 @@ fn the_shell_has_an_environment_of_its_own(stage: &Stage) {
         .collect();
     names.sort();
     should_be("the variables of the container's first process", names.join(" "), "HOME PATH TERM");
+    let home = variables.split('\0').find_map(|variable| variable.strip_prefix("HOME="));
+    should_not_be("its HOME", home.unwrap_or_default(), "/home/somebody");
 }
 
 fn the_root_directory_is_the_shells(stage: &Stage) {
@@ -270,29 +273,6 @@ fn a_tmpfs_is_on_temp(stage: &Stage) {
     let mounts = says(stage, "grep ' /temp ' /proc/mounts");
     should_have("what is mounted on /temp", &mounts, "godir /temp tmpfs rw");
     should_have("what is mounted on /temp", &mounts, "size=65536k");
-}
-
-fn the_devices_are_there(stage: &Stage) {
-    should_have(
-        "what is mounted on /dev",
-        says(stage, "grep ' /dev ' /proc/mounts"),
-        "/dev tmpfs rw,nosuid",
-    );
-    let devices = "for d in null zero full random urandom tty; do test -c /dev/$d || echo $d; done";
-    should_be("the devices that are missing", says(stage, devices), "");
-    should_be(
-        "what comes of `head -c 3 /dev/zero | wc -c`",
-        says(stage, "head -c 3 /dev/zero | wc -c"),
-        3,
-    );
-    let links = "echo x | cat /dev/stdin /dev/fd/0 >/dev/stdout";
-    should_be("what comes of `echo x | cat /dev/stdin`", says(stage, links), "x");
-}
-
-fn terminals_are_there(stage: &Stage) {
-    let seen = says(stage, "exec 3<>/dev/ptmx && ls /dev/pts");
-    should_be("the terminals in /dev/pts when one is open", seen, "0\nptmx");
-    should_be("a file in /dev/shm", says(stage, "echo x >/dev/shm/x && cat /dev/shm/x"), "x");
 }
 
 fn the_root_cannot_be_left(stage: &Stage) {

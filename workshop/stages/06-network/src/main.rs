@@ -59,7 +59,8 @@ fn main() -> ExitCode {
 // namespace (Netlink::open_in) sets its loopback up (network::set_up). Then network::connect lays the cable, or
 // `HELPER -pid PID` does (common::helper::run); one that fails ends the start, with its name and its exit status. The cable is
 // removed when its value is dropped, so keep that until the container has ended. Root is warned of what
-// common::forwarding finds (check::warn). Read book/src/common.md#created.
+// common::forwarding finds (check::warn). Read book/src/common.md#created (with its code in
+// target/book/common.html#created, which `cargo book` makes).
 /// Starts [`ns_init`] in its new namespaces.
 fn ns_start(args: &Args) -> Result<ExitCode> {
     let rootfs = rootfs::prepare(&args.rootfs, &args.nsshell)?;
