@@ -41,13 +41,15 @@ fn main() -> Result<()> {
             let file = out.join(format!("{module}.rs"));
             fs::write(&file, format!("{code}{}", with_list(tests)?))?;
             writeln!(modules, "#[path = {file:?}]\nmod {module};")?;
-            let words: Vec<_> =
-                text.lines().filter_map(|line| line.strip_prefix("// refused with: ")).collect();
+            let after = |mark: &str| -> Vec<_> {
+                text.lines().filter_map(|line| line.strip_prefix(mark)).collect()
+            };
+            let (words, places) = (after("// refused with: "), after("// refused at: "));
             let same_tests = text.split_once(TESTS).is_none_or(|(_, copy)| copy == tests);
             writeln!(
                 cases,
                 "Case {{ exercise: {name:?}, candidate: {candidate:?}, verdict: Verdict::{verdict}, \
-                 words: &{words:?}, same_tests: {same_tests}, tests: {module}::tests::LIST }},"
+                 words: &{words:?}, places: &{places:?}, same_tests: {same_tests}, tests: {module}::tests::LIST }},"
             )?;
         }
     }

@@ -10,10 +10,16 @@ use anyhow::Error;
 /// What begins the tests of an exercise.
 const TESTS: &str = "mod tests {\n";
 
-/// Has the errors of this process remember where they were made.
+/// The environment variable that Rust's library looks at.
+const VARIABLE: &str = "RUST_LIB_BACKTRACE";
+
+/// Has the errors of this process remember where they were made, unless its environment says that they are not to.
 pub(crate) fn remember() {
+    if env::var_os(VARIABLE).is_some_and(|value| value == "0") {
+        return;
+    }
     // SAFETY: this process has one thread.
-    unsafe { env::set_var("RUST_LIB_BACKTRACE", "1") };
+    unsafe { env::set_var(VARIABLE, "1") };
     // Once, for all processes that come from this one: it reads what the compiler has noted, and where an error is made
     // the files may be out of reach.
     let _ = Backtrace::force_capture().to_string();

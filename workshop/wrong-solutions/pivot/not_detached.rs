@@ -1,5 +1,5 @@
 // refused with: Your function has returned an error: EBUSY
-// refused with: : umount2(".", MntFlags::empty())?;
+// refused at: umount2(".", MntFlags::empty())?;
 
 use std::path::Path;
 

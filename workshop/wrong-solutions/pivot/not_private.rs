@@ -1,5 +1,5 @@
 // refused with: Your function has returned an error: EINVAL
-// refused with: : pivot_root(".", ".")?;
+// refused at: pivot_root(".", ".")?;
 
 use std::path::Path;
 
