@@ -47,13 +47,13 @@ pub const NEEDS_A_CGROUP: &str = "This exercise needs a cgroup of your own";
 ///
 /// When the test fails.
 pub fn as_root(read: &str, test: impl FnOnce(&Host)) {
-    Exercise::new(read).run(test);
+    Exercise::new(read).run(Box::new(test));
 }
 
 /// Runs `test` as an ordinary user of a throw-away host: for exercises that make user namespaces. Arguments
 /// and panics are those of [`as_root`].
 pub fn as_user(read: &str, test: impl FnOnce(&Host)) {
-    Exercise { user: true, ..Exercise::new(read) }.run(test);
+    Exercise { user: true, ..Exercise::new(read) }.run(Box::new(test));
 }
 
 /// Runs `test` as an ordinary user of the machine itself: for what a user namespace shows only where it is not
@@ -62,7 +62,7 @@ pub fn as_user(read: &str, test: impl FnOnce(&Host)) {
 /// No namespace is around it. What it starts is ended, and nothing else is taken back. Arguments and panics are
 /// those of [`as_root`].
 pub fn on_the_machine(read: &str, test: impl FnOnce(&Host)) {
-    Exercise { machine: true, ..Exercise::new(read) }.run(test);
+    Exercise { machine: true, ..Exercise::new(read) }.run(Box::new(test));
 }
 
 /// Runs `test` as root of a throw-away host with a cgroup that may be written to: [`Host::cgroup`].
@@ -72,8 +72,11 @@ pub fn on_the_machine(read: &str, test: impl FnOnce(&Host)) {
 ///
 /// The other arguments and panics are those of [`as_root`]. Where no cgroup can be had, it says how to get one.
 pub fn with_cgroup(controller: &str, read: &str, test: impl FnOnce(&Host)) {
-    Exercise { controller: Some(controller), ..Exercise::new(read) }.run(test);
+    Exercise { controller: Some(controller), ..Exercise::new(read) }.run(Box::new(test));
 }
+
+/// A test. As a type of its own, each would have a copy of all below, and they are many.
+type Test<'a> = Box<dyn FnOnce(&Host) + 'a>;
 
 /// What a test asks for.
 struct Exercise<'a> {
@@ -93,7 +96,7 @@ impl<'a> Exercise<'a> {
     }
 
     /// Runs the test in a child of this process, if no other test runs in it, or of the same program's.
-    fn run(&self, test: impl FnOnce(&Host)) {
+    fn run(&self, test: Test) {
         if threads() > 1 && env::var_os(ALONE).is_none() {
             return run_alone();
         }
@@ -107,7 +110,7 @@ impl<'a> Exercise<'a> {
     }
 
     /// Runs the test in a child, and returns whether it has come to its end.
-    fn run_in_child(&self, test: impl FnOnce(&Host)) -> Result<bool> {
+    fn run_in_child(&self, test: Test) -> Result<bool> {
         let verdict = Verdict::new()?;
         let root = geteuid().is_root();
         let cgroup = self.make_cgroup(root)?;
@@ -115,7 +118,7 @@ impl<'a> Exercise<'a> {
         let run = || {
             let child = Child::fork(c"launch", || {
                 become_ordinary(root)?;
-                self.surround(directory, |host| {
+                let judged = |host: &Host| {
                     let judged = panic::catch_unwind(AssertUnwindSafe(|| {
                         test(host);
                         host.judge();
@@ -126,7 +129,8 @@ impl<'a> Exercise<'a> {
                         }
                     }
                     verdict.pass();
-                })
+                };
+                self.surround(directory, Box::new(judged))
             })?;
             child.wait()
         };
@@ -147,7 +151,7 @@ impl<'a> Exercise<'a> {
     }
 
     /// Makes what is around the test, as an ordinary user, and runs it there.
-    fn surround(&self, cgroup: Option<PathBuf>, test: impl FnOnce(&Host)) -> Result<ExitCode> {
+    fn surround(&self, cgroup: Option<PathBuf>, test: Test) -> Result<ExitCode> {
         if self.machine {
             return run_on_the_machine(|| self.judge(None, test));
         }
@@ -166,7 +170,7 @@ impl<'a> Exercise<'a> {
     }
 
     /// Runs the test, in this process.
-    fn judge(&self, cgroup: Option<PathBuf>, test: impl FnOnce(&Host)) -> Result<ExitCode> {
+    fn judge(&self, cgroup: Option<PathBuf>, test: Test) -> Result<ExitCode> {
         alarm::set(TIMEOUT);
         place::remember();
         panic::set_hook(Box::new(|panic| eprintln!("\n{}\n", message(panic).trim_end())));
