@@ -220,10 +220,22 @@ pub fn trials(place: &Place) -> Vec<Trial> {
         Trial::ignorable_test(format!("runner: {name}"), move || check(chapter, outcome, &place))
     };
     let mut trials: Vec<Trial> = CASES.iter().map(trial).collect();
+    let own = place.clone();
+    let name = "order: before-you-start.md leaves no root directory of README's first start";
+    trials.push(Trial::ignorable_test(name, move || after_readme(&own)));
     let place = Place { untraced: Some("it is the test's wish".into()), ..place.clone() };
     let name = "runner: blocks that trace are left out where that is forbidden";
     trials.push(Trial::ignorable_test(name, move || check(UNTRACED, &Holds, &place)));
     trials
+}
+
+/// Each chapter is typed on a machine without a root directory. A reader who has typed README's first line has one, which
+/// root does not take. So the page that comes before the stages has to remove it.
+fn after_readme(place: &Place) -> Result<Completion, Failed> {
+    let page = fs::read_to_string(place.workspace.join("book/src/before-you-start.md"))?;
+    let first = "```console\n$ cargo run -q -p user -- -c true\n```\n";
+    let last = "```console\n$ test -e /tmp/busybox || echo gone\ngone\n```\n";
+    check(&format!("{first}{page}{last}"), &Holds, place)
 }
 
 /// If it ran, the first block would fail.
