@@ -1,5 +1,7 @@
 //! A name that somebody has mistyped, and those that they may have meant.
 
+use strsim::damerau_levenshtein;
+
 /// Returns the names that are nearest to one that is not known, the nearest first: at most three, and none where no name is
 /// near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
@@ -8,7 +10,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
         .into_iter()
         .filter_map(|known| {
             let plain = known.replace('-', "_");
-            let typing = distance(&wanted, &plain);
+            let typing = damerau_levenshtein(&wanted, &plain);
             if typing <= 1 + plain.len().min(wanted.len()) / 4 {
                 return Some((typing, known));
             }
@@ -26,27 +28,6 @@ pub fn did_you_mean(near: &[&str]) -> String {
         [] => String::new(),
         near => format!(": did you mean {}?", near.join(", or ")),
     }
-}
-
-/// Returns how many letters one has to add, leave out, replace, or exchange with the next one.
-fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    // The rows of the table for the letters before this one, and for those before that.
-    let (mut before, mut row) = (Vec::new(), (0..=other.len()).collect::<Vec<_>>());
-    for i in 1..=one.len() {
-        let mut next = vec![i];
-        for j in 1..=other.len() {
-            let replaced = row[j - 1] + usize::from(one[i - 1] != other[j - 1]);
-            let mut least = replaced.min(row[j] + 1).min(next[j - 1] + 1);
-            if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
-                let before: &Vec<usize> = &before;
-                least = least.min(before[j - 2] + 1);
-            }
-            next.push(least);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]
