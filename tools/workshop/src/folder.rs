@@ -57,7 +57,9 @@ fn prepare(directory: &Path) -> Result<()> {
     let clone = clone_of_this()?;
     let own = fs::canonicalize(directory).with_context(|| format!("find {}", quoted(directory)))?;
     let aliases = read(&clone.join(".cargo/config.toml"))?;
-    let aliases = alias::configuration(&aliases, &alias::packages(directory)?, &clone, &own)?;
+    let elsewhere = !alias::can_build_in(&clone);
+    let packages = alias::packages(directory)?;
+    let aliases = alias::configuration(&aliases, &packages, &clone, &own, elsewhere)?;
     write(&directory.join(".cargo/config.toml"), &aliases)?;
     let readme = readme::of_folder(&read(&workshop().join("README.md"))?, &clone)?;
     write(&directory.join("README.md"), &readme)?;

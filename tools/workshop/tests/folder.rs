@@ -92,14 +92,6 @@ fn the_folder_is_graded_by_the_forge_in_commands_of_this_tool() {
     refuses(directory.path(), &["grade", "nowhere"], "nowhere/info.toml");
 }
 
-#[test]
-fn a_clone_that_only_others_may_write_to_is_built_in_the_folder() {
-    let directory = half_day();
-    let own = fs::canonicalize(directory.path().join("own")).unwrap();
-    let config = fs::read_to_string(own.join(".cargo/config.toml")).unwrap();
-    assert!(config.contains(&format!("\"{}/target/tool\"", own.display())), "{config}");
-}
-
 /// Runs `cargo workshop progress` with a Cargo that passes some exercises, and says this of all others. Returns what it says,
 /// and how many exercises it has tried.
 fn progress(own: &Path, passing: &str, otherwise: &str) -> (String, usize) {
@@ -311,12 +303,8 @@ fn the_commands_of_the_clone_are_there_and_what_is_not_the_learners_is_the_clone
             assert!(inner.is_none(), "{name}");
             continue;
         }
-        for path in [
-            format!("\"{}/Cargo.toml\"", clone.display()),
-            format!("\"{}/target/tool\"", own.display()),
-        ] {
-            assert!(own_one.contains(&path), "{own_one}");
-        }
+        let path = format!("\"{}/Cargo.toml\"", clone.display());
+        assert!(own_one.contains(&path), "{own_one}");
         // In the workshop of the clone the same, by a path from there.
         let (run, rest) = definition.split_once(' ').unwrap();
         let expected = format!("{run} --manifest-path ../Cargo.toml {rest}");
