@@ -449,6 +449,26 @@ fn every_reference_in_the_book_leads_somewhere() {
     assert!(count > 100, "only {count} references");
 }
 
+/// So many columns have room beside the sidebar, on a screen of 1300 pixels: theme/stages.css.
+const COLUMNS: usize = 120;
+
+#[test]
+fn no_line_of_a_listing_is_wider_than_the_page() {
+    let book = the_book().unwrap_or_else(|error| panic!("{error:#}"));
+    let listing = Selector::parse("figure.listing pre > code, details.whole pre > code").unwrap();
+    let mut lines = 0;
+    for file in files(book.path()).iter().filter(|file| file.extension() == Some("html".as_ref())) {
+        let html = Html::parse_document(&fs::read_to_string(file).unwrap());
+        for code in html.select(&listing) {
+            for line in code.text().collect::<String>().lines() {
+                assert!(line.chars().count() <= COLUMNS, "{}: {line}", file.display());
+                lines += 1;
+            }
+        }
+    }
+    assert!(lines > 1000, "only {lines} lines");
+}
+
 #[test]
 fn references_that_lead_nowhere_are_found() {
     let fixture = Fixture::new();
