@@ -12,9 +12,11 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
+use netlink_packet_route::neighbour::{NeighbourMessage, NeighbourState};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use netlink_packet_route::rule::RuleMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::ifaddrs::getifaddrs;
 use nix::unistd::Pid;
@@ -141,6 +143,66 @@ fn up(mut link: LinkMessage) -> LinkMessage {
     link.header.flags |= LinkFlags::Up;
     link.header.change_mask |= LinkFlags::Up;
     link
+}
+
+/// Returns what of this network namespace no file of /proc shows, a line each: devices with what they are set to, rules of
+/// routing, routes of other tables than the two usual ones, and neighbours that somebody has written down.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn details() -> Result<Vec<String>> {
+    let socket = Netlink::open()?;
+    let mut lines: Vec<_> = socket.links()?.iter().map(device).collect();
+    let requests = [
+        RouteNetlinkMessage::GetRule(RuleMessage::default()),
+        RouteNetlinkMessage::GetRoute(RouteMessage::default()),
+        RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
+    ];
+    for request in requests {
+        let list = socket.list(request).context("ask for rules, routes and neighbours")?;
+        lines.extend(list.iter().filter_map(detail));
+    }
+    Ok(lines)
+}
+
+/// A device with what somebody can set, and not with what comes of it, such as a carrier.
+fn device(link: &LinkMessage) -> String {
+    let come = LinkFlags::Running | LinkFlags::LowerUp | LinkFlags::Dormant;
+    let flags = (link.header.flags - come).iter_names().map(|(name, _)| name.to_uppercase());
+    let mut line = String::new();
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => line.insert_str(0, name),
+            LinkAttribute::Mtu(mtu) => line += &format!(", mtu {mtu}"),
+            LinkAttribute::TxQueueLen(length) => line += &format!(", queue of {length}"),
+            LinkAttribute::Group(group) if *group != 0 => line += &format!(", group {group}"),
+            LinkAttribute::IfAlias(alias) => line += &format!(", alias {alias:?}"),
+            LinkAttribute::Controller(other) => line += &format!(", on device {other}"),
+            _ => {}
+        }
+    }
+    format!("device: {line}, {}", flags.collect::<Vec<_>>().join(" "))
+}
+
+fn detail(message: &RouteNetlinkMessage) -> Option<String> {
+    // The second one is the kernel's own, for addresses of this machine: ip-route(8).
+    let usual = [RouteHeader::RT_TABLE_MAIN, 255];
+    match message {
+        RouteNetlinkMessage::NewRule(rule) => {
+            Some(format!("rule: {:?}, {:?}", rule.header, rule.attributes))
+        }
+        RouteNetlinkMessage::NewRoute(route) if !usual.contains(&route.header.table) => {
+            Some(format!("route of table {}: {:?}", route.header.table, route.attributes))
+        }
+        RouteNetlinkMessage::NewNeighbour(neighbour)
+            if neighbour.header.state == NeighbourState::Permanent =>
+        {
+            let address: Vec<_> = neighbour.attributes.iter().take(2).collect();
+            Some(format!("neighbour: on device {}, {address:?}", neighbour.header.ifindex))
+        }
+        _ => None,
+    }
 }
 
 /// Returns the flags of a device of this network namespace, as in `UP LOOPBACK RUNNING`: netdevice(7).

@@ -30,7 +30,7 @@ mod tests {
     use grader::exercise;
     use nix::sys::signal::{Signal, kill, raise};
     use nix::sys::wait::waitpid;
-    use nix::unistd::{ForkResult, Pid, fork, pause, pipe, read, write};
+    use nix::unistd::{ForkResult, Pid, fork, pause, pipe, read, setsid, write};
 
     use super::*;
 
@@ -63,15 +63,27 @@ mod tests {
         Pid::from_raw(i32::from_ne_bytes(orphan))
     }
 
-    /// Has two orphans, which end, and counts those that are still there some time later.
+    /// Has orphans, which end, each in its way, and counts those that are still there some time later.
     fn program(status: i32) -> i32 {
         let killed = || {
             raise(Signal::SIGTERM).unwrap();
             0
         };
-        let orphans = [start_orphan(|| 3), start_orphan(killed)];
-        let left = || orphans.iter().filter(|orphan| kill(**orphan, None).is_ok()).count();
+        let of_another_group = || {
+            setsid().unwrap();
+            4
+        };
+        let stopped = || {
+            raise(Signal::SIGSTOP).unwrap();
+            5
+        };
+        let stopped = start_orphan(stopped);
+        let others = [start_orphan(|| 3), start_orphan(killed), start_orphan(of_another_group)];
+        let all = || others.iter().chain([&stopped]);
+        let left = || all().filter(|orphan| kill(**orphan, None).is_ok()).count();
         for _ in 0..200 {
+            // Not once, since it may not have been stopped yet.
+            let _ = kill(stopped, Signal::SIGCONT);
             if left() == 0 {
                 break;
             }
@@ -97,6 +109,7 @@ mod tests {
     #[test]
     fn a_process_that_is_left_behind_is_not_waited_for() {
         exercise::as_root(READ, |host| {
+            host.may_leave(&["+ child: test"]);
             let forever = || {
                 pause();
                 0

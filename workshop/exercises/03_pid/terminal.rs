@@ -56,6 +56,8 @@ mod tests {
 
     /// Starts a process that takes a terminal.
     fn start(host: &Host, terminal: &File) -> Container<()> {
+        host.may_leave(&["own group", "own session", "own terminal"]);
+        host.may_leave(&["own descriptor: 0", "own descriptor: 1", "own descriptor: 2"]);
         host.start(|| take(terminal))
     }
 

@@ -50,7 +50,8 @@ mod tests {
         fs::write("/tmp/image/etc/motd", "of the image").unwrap();
         fs::write("/tmp/image/etc/issue", "of the image").unwrap();
         // On the host, so that all can be looked at from here.
-        host.may_leave(&["+ mount:", "+ file: /tmp/one", "+ file: /tmp/two"]);
+        host.may_leave(&["+ mount: /tmp/one/root", "+ file: /tmp/one"]);
+        host.may_leave(&["+ mount: /tmp/two/root", "+ file: /tmp/two"]);
         for container in ["/tmp/one", "/tmp/two"] {
             host.run(|| mount_root(Path::new(IMAGE), Path::new(container)));
         }

@@ -36,10 +36,13 @@ mod tests {
     use std::path::Path;
 
     use grader::exercise::{self, Container, Host};
+    use nix::mount::{MsFlags, mount};
 
     use super::*;
 
     const READ: &str = "book/src/04-mount.md#diff and pivot_root(2)";
+
+    const NONE: Option<&str> = None;
 
     /// Two of them, since there is more than one container.
     const ROOTS: [&str; 2] = ["/tmp/root", "/tmp/other/root"];
@@ -50,6 +53,7 @@ mod tests {
     /// Starts a container whose root directory has one file in it.
     fn start(host: &Host, root: &str, file: &str) -> Container<()> {
         host.may_change(&["mnt"]);
+        host.may_leave(&["own root", "own cwd"]);
         fs::create_dir_all(root).unwrap();
         fs::write(Path::new(root).join(file), "").unwrap();
         let before = list("/");
@@ -95,6 +99,19 @@ mod tests {
             let files = host.inside(&container, || list("/"));
             host.shows("the files in the root of the container's mount namespace", files)
                 .should_have("here");
+            let places = places(&container.read("mounts"));
+            host.shows("the places where something is mounted in the container", places)
+                .should_be("/");
+        });
+    }
+
+    #[test]
+    fn what_the_host_mounts_later_is_not_there_inside() {
+        exercise::as_root(READ, |host| {
+            let later = Path::new(ROOTS[0]).join("later");
+            fs::create_dir_all(&later).unwrap();
+            let container = start(host, ROOTS[0], FILES[0]);
+            mount(Some("later"), &later, Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
             let places = places(&container.read("mounts"));
             host.shows("the places where something is mounted in the container", places)
                 .should_be("/");

@@ -32,7 +32,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use grader::exercise::{self, Container, Host};
     use nix::mount::{MsFlags, mount};
@@ -47,6 +47,11 @@ mod tests {
 
     const SOURCES: [&str; 2] = ["/tmp/letters", "/tmp/parcels"];
 
+    /// Where a volume is to be, which has the name of its source there.
+    fn place(source: &str) -> PathBuf {
+        Path::new("/tmp/root/volumes").join(Path::new(source).file_name().unwrap())
+    }
+
     /// Starts a container with mounts of its own, and a volume.
     fn start(host: &Host, source: &str, read_only: bool) -> Container<()> {
         host.may_change(&["mnt"]);
@@ -56,17 +61,17 @@ mod tests {
         host.start(|| {
             unshare(CloneFlags::CLONE_NEWNS)?;
             mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
-            add_volume(Path::new(source), Path::new("/tmp/root/volume"), read_only)
+            add_volume(Path::new(source), &place(source), read_only)
         })
     }
 
     /// Returns what a file says, or why it can't be read.
-    fn read(file: &str) -> String {
+    fn read(file: impl AsRef<Path>) -> String {
         fs::read_to_string(file).unwrap_or_else(|error| error.to_string())
     }
 
     /// Writes a file, and returns what comes of it.
-    fn write(file: &str) -> String {
+    fn write(file: impl AsRef<Path>) -> String {
         fs::write(file, "from the container")
             .map_or_else(|error| error.to_string(), |()| "written".into())
     }
@@ -76,11 +81,11 @@ mod tests {
         exercise::as_root(READ, |host| {
             for source in SOURCES {
                 let container = start(host, source, false);
-                let seen = host.inside(&container, || read("/tmp/root/volume/first"));
+                let seen = host.inside(&container, || read(place(source).join("first")));
                 host.shows("a file of the host in the container", seen).should_be("from the host");
-                let outcome = host.inside(&container, || write("/tmp/root/volume/second"));
+                let outcome = host.inside(&container, || write(place(source).join("second")));
                 host.shows("what comes of a write in the container", outcome).should_be("written");
-                host.shows("that file on the host", read(&format!("{source}/second")))
+                host.shows("that file on the host", read(format!("{source}/second")))
                     .should_be("from the container");
             }
         });
@@ -91,10 +96,10 @@ mod tests {
         exercise::as_root(READ, |host| {
             for source in SOURCES {
                 let container = start(host, source, true);
-                let outcome = host.inside(&container, || write("/tmp/root/volume/second"));
+                let outcome = host.inside(&container, || write(place(source).join("second")));
                 host.shows("what comes of a write to a volume that is read-only", outcome)
                     .should_have("Read-only file system");
-                let outcome = host.inside(&container, || write("/tmp/root/beside"));
+                let outcome = host.inside(&container, || write("/tmp/root/volumes/beside"));
                 host.shows("what comes of a write beside it", outcome).should_be("written");
             }
         });
@@ -106,7 +111,7 @@ mod tests {
             let container = start(host, SOURCES[0], true);
             let later = format!("{}/later", SOURCES[0]);
             host.shows("what comes of a write on the host", write(&later)).should_be("written");
-            let seen = host.inside(&container, || read("/tmp/root/volume/later"));
+            let seen = host.inside(&container, || read(place(SOURCES[0]).join("later")));
             host.shows("that file in the container", seen).should_be("from the container");
         });
     }

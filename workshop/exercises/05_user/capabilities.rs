@@ -51,7 +51,8 @@ mod tests {
     use std::process::Command;
 
     use anyhow::Result;
-    use grader::{exercise, probe};
+    use grader::exercise::{self, Container, Host};
+    use grader::probe;
     use nix::libc::c_ulong;
     use nix::unistd::Pid;
 
@@ -65,6 +66,13 @@ mod tests {
     /// CAP_MKNOD, and one above 31.
     const OTHERS: [c_ulong; 2] = [27, 37];
 
+    /// Returns the one child of the launcher, which it has said it has.
+    fn child(host: &Host, launcher: &Container<i32>) -> Pid {
+        let children = launcher.children().iter().map(Pid::to_string).collect::<Vec<_>>().join(" ");
+        host.shows("the children of the launcher", children).should_be(launcher.value);
+        Pid::from_raw(launcher.value)
+    }
+
     /// Starts a program that has time, and returns its process id.
     fn start_sleep(kept: c_ulong) -> Result<i32> {
         Ok(start(Command::new("sleep").arg("60"), kept)?.id() as i32)
@@ -73,22 +81,24 @@ mod tests {
     #[test]
     fn it_is_the_program_that_was_asked_for() {
         exercise::as_root(READ, |host| {
+            host.may_leave(&["+ child: tail"]);
             let follow = || {
                 let child = start(Command::new("tail").args(["-f", "/dev/null"]), BIND)?;
                 Ok(child.id() as i32)
             };
             let launcher = host.start(follow);
-            let name = probe::status(Pid::from_raw(launcher.value), "Name");
-            host.shows("what is executed", name).should_be("tail");
+            let program = child(host, &launcher);
+            host.shows("what is executed", probe::status(program, "Name")).should_be("tail");
         });
     }
 
     #[test]
     fn the_program_has_one_capability() {
         exercise::as_root(READ, |host| {
+            host.may_leave(&["+ child: sleep"]);
             for kept in [BIND].into_iter().chain(OTHERS) {
                 let launcher = host.start(|| start_sleep(kept));
-                let program = Pid::from_raw(launcher.value);
+                let program = child(host, &launcher);
                 // The set with this one alone, as /proc shows it.
                 let alone = format!("{:016x}", 1_u64 << kept);
                 host.shows("the program's capabilities", probe::status(program, "CapEff"))
@@ -104,6 +114,7 @@ mod tests {
     #[test]
     fn the_launcher_keeps_what_it_has() {
         exercise::as_root(READ, |host| {
+            host.may_leave(&["+ child: sleep"]);
             let launcher = host.start(|| start_sleep(BIND));
             for set in ["CapBnd", "CapEff"] {
                 host.shows("a set of the launcher's", probe::status(launcher.pid(), set))

@@ -48,7 +48,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use grader::{exercise, probe};
+    use grader::exercise::{self, Host};
+    use grader::probe;
     use nix::libc;
     use nix::sched::{CloneFlags, unshare};
     use nix::sys::wait::{self, WaitStatus};
@@ -57,6 +58,12 @@ mod tests {
     use super::*;
 
     const READ: &str = "book/src/every-day.md#restrictions and seccomp(2), \"Filters\"";
+
+    /// Has the filters of a process be its own alone, of which it may have one.
+    fn prepare(host: &Host) {
+        host.leave_unwatched();
+        host.may_leave(&["own NoNewPrivs", "own Seccomp", "own Seccomp_filters"]);
+    }
 
     /// Makes two calls, and returns what comes of each, as in `EPERM, done`.
     fn try_both() -> String {
@@ -71,6 +78,7 @@ mod tests {
     #[test]
     fn the_call_is_refused_and_another_one_is_not() {
         exercise::as_root(READ, |host| {
+            prepare(host);
             host.may_change(&["uts"]);
             host.may_leave(&["- hostname:", "+ hostname:"]);
             for (call, name, expected) in [
@@ -90,6 +98,7 @@ mod tests {
     #[test]
     fn it_is_the_kernel_that_refuses() {
         exercise::as_root(READ, |host| {
+            prepare(host);
             let process = host.start(|| refuse(libc::SYS_sethostname));
             host.shows("Seccomp in /proc/PID/status", probe::status(process.pid(), "Seccomp"))
                 .should_be(libc::SECCOMP_MODE_FILTER);
@@ -101,6 +110,7 @@ mod tests {
     #[test]
     fn a_child_has_the_filter_too() {
         exercise::as_root(READ, |host| {
+            prepare(host);
             let refused = host.run(|| {
                 refuse(libc::SYS_getppid)?;
                 // SAFETY: this process has one thread.

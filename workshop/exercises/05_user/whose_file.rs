@@ -42,9 +42,11 @@ mod tests {
 
     /// Enters a user namespace, in which this user is `id`, and writes the file.
     fn write_as(id: u32) -> Result<()> {
-        let maps = [getuid().as_raw(), getgid().as_raw()];
+        // The group has another number.
+        let maps = [(id, getuid().as_raw()), (id + 1, getgid().as_raw())];
         unshare(CloneFlags::CLONE_NEWUSER)?;
-        let [users, groups] = maps.map(|host_id| [IdMap { container_id: id, host_id, size: 1 }]);
+        let [users, groups] =
+            maps.map(|(container_id, host_id)| [IdMap { container_id, host_id, size: 1 }]);
         write_id_maps(Pid::this(), &users, &groups)?;
         Ok(fs::write(FILE, "Yours, root")?)
     }

@@ -74,7 +74,7 @@ mod tests {
 
     /// Starts a container behind the bridge of this host, and the Internet behind its uplink. The Internet knows a
     /// way to the container: so it is seen whom it would answer to.
-    fn networks(host: &Host, uplink: Ipv4Addr) -> [Container<()>; 2] {
+    fn networks(host: &Host, device: &str, uplink: Ipv4Addr) -> [Container<()>; 2] {
         host.need("nft", "nftables");
         let own_network = || {
             unshare(CloneFlags::CLONE_NEWNET)?;
@@ -88,8 +88,8 @@ mod tests {
             let bridge = machine.make_bridge("brg0")?;
             machine.configure("brg0", BRIDGE)?;
             machine.make_pair(Some(bridge), "port", container.pid(), "eth0")?;
-            machine.make_pair(None, "uplink", internet.pid(), "home")?;
-            machine.configure("uplink", uplink)?;
+            machine.make_pair(None, device, internet.pid(), "home")?;
+            machine.configure(device, uplink)?;
             let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
             let nft = Command::new("nft").arg(OTHERS).env("PATH", path).status()?;
             ensure!(nft.success(), "nft: {nft}");
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn the_internet_sees_the_machine() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host, UPLINK);
+            let [container, internet] = networks(host, "uplink", UPLINK);
             host.run(masquerade);
             let outcome = host.inside(&container, || network::call(INTERNET));
             host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn it_is_the_same_for_another_container_and_another_port() {
         exercise::as_root(READ, |host| {
-            let [_container, internet] = networks(host, OTHER_UPLINK);
+            let [_container, internet] = networks(host, "wlan0", OTHER_UPLINK);
             let second = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
             host.play(|| {
                 let machine = Network::open()?;
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn another_network_goes_on_as_before() {
         exercise::as_root(READ, |host| {
-            let [_container, internet] = networks(host, UPLINK);
+            let [_container, internet] = networks(host, "uplink", UPLINK);
             let other = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
             host.play(|| {
                 let machine = Network::open()?;
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_container_sees_the_internet() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host, UPLINK);
+            let [container, internet] = networks(host, "uplink", UPLINK);
             host.run(masquerade);
             let outcome = host.inside(&internet, || network::call(CONTAINER));
             host.shows("the sender that the container sees", probe::peers(container.pid()))

@@ -97,7 +97,7 @@ mod tests {
             let bridge = machine.make_bridge("brg0").expect("a bridge");
             machine.configure("brg0", BRIDGE).expect("its address");
             host.may_change(&["net"]);
-            host.may_leave(&["+ link: port"]);
+            host.may_leave(&["+ link: port", "+ device: port"]);
             let lay = |process| machine.make_pair(Some(bridge), "port", process, "eth0");
             let container = host.start(|| enter(Mode::Bridge(&lay)));
             host.shows("the devices of the mode bridge", probe::devices(container.pid()))

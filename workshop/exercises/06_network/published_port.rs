@@ -62,11 +62,15 @@ mod tests {
     const MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
     const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
+    /// Those of another machine, and its container.
+    const OTHER_MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
+    const OTHER_CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 77);
+
     /// The ports that the container listens on.
     const OWN: [u16; 2] = [8000, network::OTHER_PORT];
 
     /// Starts a container behind the bridge of this host, and the Internet behind its uplink.
-    fn networks(host: &Host) -> [Container<()>; 2] {
+    fn networks(host: &Host, address: Ipv4Addr, own: Ipv4Addr) -> [Container<()>; 2] {
         host.need("nft", "nftables");
         host.may_leave(&["+ nft rule:"]);
         let container = host.play(|| {
@@ -84,19 +88,19 @@ mod tests {
             machine.configure("brg0", BRIDGE)?;
             machine.make_pair(Some(bridge), "port", container.pid(), "eth0")?;
             machine.make_pair(None, "uplink", internet.pid(), "home")?;
-            machine.configure("uplink", MACHINE)
+            machine.configure("uplink", address)
         });
-        network::join(host, &container, "eth0", CONTAINER);
+        network::join(host, &container, "eth0", own);
         network::route(host, &container, INTERNET, BRIDGE);
         network::join(host, &internet, "home", INTERNET);
-        network::route(host, &internet, CONTAINER, MACHINE);
+        network::route(host, &internet, own, address);
         [container, internet]
     }
 
     #[test]
     fn who_calls_the_port_gets_to_the_container() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host);
+            let [container, internet] = networks(host, MACHINE, CONTAINER);
             host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
             let outcome = host.inside(&internet, || network::call_port(MACHINE, 9000));
             host.shows("who has called, in the container", probe::peers(container.pid()))
@@ -106,11 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_for_another_port() {
+    fn it_is_the_same_for_another_port_of_another_machine() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host);
-            host.run(|| publish(MACHINE, 80, CONTAINER, OWN[1]));
-            host.inside(&internet, || network::call_port(MACHINE, 80));
+            let [container, internet] = networks(host, OTHER_MACHINE, OTHER_CONTAINER);
+            host.run(|| publish(OTHER_MACHINE, 80, OTHER_CONTAINER, OWN[1]));
+            host.inside(&internet, || network::call_port(OTHER_MACHINE, 80));
             // The column of the port, as the kernel writes it: proc_pid_net(5), in Debian 12 proc(5).
             let table = container.read("net/tcp");
             let connected = table.lines().filter(|line| line.contains(":1F75 016433C6:")).count();
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn the_container_reaches_that_port_of_others() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host);
+            let [container, internet] = networks(host, MACHINE, CONTAINER);
             host.run(|| publish(MACHINE, OWN[0], CONTAINER, OWN[0]));
             let outcome = host.inside(&container, || network::call(INTERNET));
             host.shows("who has called the Internet by that port", probe::peers(internet.pid()))
@@ -134,7 +138,7 @@ mod tests {
     #[test]
     fn other_ports_are_still_the_machines() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host);
+            let [container, internet] = networks(host, MACHINE, CONTAINER);
             host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
             host.inside(&internet, || network::call_port(MACHINE, OWN[0]));
             host.shows(

@@ -80,6 +80,8 @@ mod tests {
     fn the_container_sees_its_own_queue_and_no_other() {
         exercise::as_root(READ, |host| {
             host.may_change(&["ipc", "mnt"]);
+            // The queue that is made.
+            host.may_leave(&["+ own descriptor"]);
             make_host();
             for directory in DIRECTORIES {
                 let container = host.start(|| container(Path::new(directory)));
@@ -94,6 +96,8 @@ mod tests {
     fn what_is_made_in_the_list_is_a_queue_of_the_container() {
         exercise::as_root(READ, |host| {
             host.may_change(&["ipc", "mnt"]);
+            // The queue that is made.
+            host.may_leave(&["+ own descriptor"]);
             make_host();
             let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             let found = host.inside(&container, || {
@@ -109,6 +113,8 @@ mod tests {
     fn the_host_sees_its_own_queue_and_no_other() {
         exercise::as_root(READ, |host| {
             host.may_change(&["ipc", "mnt"]);
+            // The queue that is made.
+            host.may_leave(&["+ own descriptor"]);
             make_host();
             let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             host.shows("the IPC namespace of the container", container.namespace("ipc"))

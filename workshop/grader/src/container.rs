@@ -1,13 +1,14 @@
 //! A learner's function in a process of its own.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -20,7 +21,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use testbed::{cgroup, probe};
 
+use crate::exercise;
 use crate::host::{Host, namespaces};
+use crate::own::{self, Lines};
 use crate::place;
 use crate::watch::{Call, Listener, announce};
 
@@ -31,15 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Value: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Value for T {}
 
-/// What comes back from the other process: an error as its words, and the lines that it has come from.
-type Returned<T> = Result<T, (String, Vec<usize>)>;
-
 /// The child of [`Host::park`]: runs the function when it is told to, and tells what it has returned.
 ///
 /// - `file`: where the function is, by which the lines are found that an error has come from.
 /// - `watched`: the calls that are announced before they are made, and to whom.
-pub(crate) fn learn<T: Value>(
-    function: impl FnOnce() -> Result<T>,
+/// - `function`: returns its value as JSON.
+pub(crate) fn learn(
+    function: &mut dyn FnMut() -> Result<String>,
     file: &str,
     hold: OwnedFd,
     report: OwnedFd,
@@ -54,14 +55,32 @@ pub(crate) fn learn<T: Value>(
         // Where that is not to be had, the function is judged by what it leaves alone.
         let _ = announce(calls, &to);
     }
+    let before = own::told();
+    // What a panic says is part of the report.
+    let said = Arc::new(Mutex::new(String::new()));
+    let to = said.clone();
+    panic::set_hook(Box::new(move |panic| match to.lock() {
+        Ok(mut to) if getpid() == this => *to = exercise::placed(panic),
+        // A child of the function.
+        _ => eprintln!("\n{}\n", exercise::placed(panic)),
+    }));
     let result = panic::catch_unwind(AssertUnwindSafe(function));
     if getpid() != this {
         // A child of the function, which so has returned twice.
         process::exit(0);
     }
-    let Ok(result) = result else { process::exit(101) };
-    let result = result.map_err(|error| (format!("{error:#}"), place::lines(&error, file)));
-    let mut line = serde_json::to_string(&result).expect("a value");
+    let result = match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            Err((format!("returned an error: {error:#}"), place::lines(&error, file)))
+        }
+        Err(_) => {
+            let said = said.lock().map_or(String::new(), |said| said.clone());
+            Err((format!("panicked: {said}"), Vec::new()))
+        }
+    };
+    let told = [before, own::told()];
+    let mut line = serde_json::to_string(&(result, told)).expect("a value");
     line.push('\n');
     let _ = File::from(report).write_all(line.as_bytes());
     loop {
@@ -99,60 +118,70 @@ impl Drop for Process {
     }
 }
 
-/// A process that waits before the learner's function.
-pub struct Parked<'a, T> {
+/// A process that waits before a function, whatever that returns.
+pub(crate) struct Waiting<'a> {
     host: &'a Host,
     process: Process,
     release: OwnedFd,
     outcome: OwnedFd,
     /// Where its calls are announced.
     calls: Option<UnixStream>,
-    value: PhantomData<T>,
 }
 
-impl<'a, T: Value> Parked<'a, T> {
+/// What a process has told of its function: the value as JSON or what has become of it instead, and what the process has
+/// of its own, before and afterwards.
+type Report = (Result<String, (String, Vec<usize>)>, [Lines; 2]);
+
+impl<'a> Waiting<'a> {
     pub(crate) fn new(
         host: &'a Host,
         process: Process,
         release: OwnedFd,
         outcome: OwnedFd,
         calls: Option<UnixStream>,
-    ) -> Parked<'a, T> {
-        Parked { host, process, release, outcome, calls, value: PhantomData }
+    ) -> Waiting<'a> {
+        Waiting { host, process, release, outcome, calls }
     }
 
-    /// Its process id, as the host sees it.
-    pub fn pid(&self) -> Pid {
-        self.process.pid
-    }
-
-    /// Lets the function begin, and returns when it has returned.
-    ///
-    /// # Panics
-    ///
-    /// As [`Host::start`].
+    /// Lets a learner's function begin, and returns its process and its value when it has returned. What it leaves on the
+    /// host, and in which namespaces, is compared with what was there before.
     #[track_caller]
-    pub fn release(self) -> Container<T> {
-        self.release_watched(&mut |_| {})
-    }
-
-    /// As [`Parked::release`], for a learner's function: what it leaves on the host, and in which namespaces, is
-    /// compared with what was there before.
-    #[track_caller]
-    pub(crate) fn release_judged(self, look: &mut dyn FnMut(&Call)) -> Container<T> {
-        let host = self.host;
-        let (before, state) = (namespaces(self.pid()), host.state());
-        let container = self.release_watched(look);
-        host.judge_all(container.pid(), &before, state);
-        container
+    pub(crate) fn release_judged(self, look: &mut dyn FnMut(&Call)) -> (Process, String) {
+        let (host, watched) = (self.host, self.calls.is_some());
+        let pid = self.process.pid;
+        let (before, state, own) = (namespaces(pid), host.state(), own::seen(pid));
+        let (process, value, told) = self.release(look);
+        host.judge_all(pid, &before, state);
+        host.judge_own([&own, &own::seen(pid)], [&told[0], &told[1]], watched);
+        (process, value)
     }
 
     #[track_caller]
-    fn release_watched(self, look: &mut dyn FnMut(&Call)) -> Container<T> {
+    fn release(self, look: &mut dyn FnMut(&Call)) -> (Process, String, [Lines; 2]) {
         let _ = write(&self.release, &[1]);
         let listener = self.calls.as_ref().and_then(Listener::receive);
+        let line = self.line(listener, look);
+        if line.is_empty() {
+            self.host.fail("Your function has ended its process instead of returning.");
+        }
+        let (returned, told) = serde_json::from_slice::<Report>(&line).unwrap_or_else(|_| {
+            self.host.fail("Your function has written to a descriptor that is not its own.")
+        });
+        match returned {
+            Ok(value) => (self.process, value, told),
+            Err((error, lines)) => {
+                let place = place::show(&lines, Location::caller().file());
+                self.host.fail(&format!("Your function has {error}{place}"))
+            }
+        }
+    }
+
+    /// Waits for the line that the process tells, while it answers its calls.
+    #[track_caller]
+    fn line(&self, listener: Option<Listener>, look: &mut dyn FnMut(&Call)) -> Vec<u8> {
         let deadline = Instant::now() + PATIENCE;
-        loop {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut polled = vec![PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
             let calls = listener.iter();
@@ -169,25 +198,46 @@ impl<'a, T: Value> Parked<'a, T> {
                 events.is_some_and(|events| events.contains(PollFlags::POLLIN))
             };
             match &listener {
-                Some(listener) if asked(1) => listener.answer(look),
-                _ => break,
+                // What the function has told comes first: who goes on to make calls may do so for ever.
+                Some(listener) if asked(1) && !asked(0) => listener.answer(look),
+                _ => {
+                    let mut part = [0; 4096];
+                    match read(&self.outcome, &mut part).expect("a part of a line") {
+                        0 => break,
+                        bytes => line.extend(&part[..bytes]),
+                    }
+                }
             }
         }
-        let mut line = Vec::new();
-        BufReader::new(File::from(self.outcome)).read_until(b'\n', &mut line).expect("a line");
-        if line.is_empty() {
-            self.host.fail("Your function has ended its process instead of returning.");
-        }
-        let returned = serde_json::from_slice::<Returned<T>>(&line).unwrap_or_else(|_| {
-            self.host.fail("Your function has written to a descriptor that is not its own.")
-        });
-        match returned {
-            Ok(value) => Container { process: self.process, value },
-            Err((error, lines)) => {
-                let place = place::show(&lines, Location::caller().file());
-                self.host.fail(&format!("Your function has returned an error: {error}{place}"))
-            }
-        }
+        line
+    }
+}
+
+/// A process that waits before the learner's function.
+pub struct Parked<'a, T> {
+    pub(crate) waiting: Waiting<'a>,
+    value: PhantomData<T>,
+}
+
+impl<'a, T: Value> Parked<'a, T> {
+    pub(crate) fn new(waiting: Waiting<'a>) -> Parked<'a, T> {
+        Parked { waiting, value: PhantomData }
+    }
+
+    /// Its process id, as the host sees it.
+    pub fn pid(&self) -> Pid {
+        self.waiting.process.pid
+    }
+
+    /// Lets the function begin, and returns when it has returned.
+    ///
+    /// # Panics
+    ///
+    /// As [`Host::start`].
+    #[track_caller]
+    pub fn release(self) -> Container<T> {
+        let (process, value, _) = self.waiting.release(&mut |_| {});
+        Container::new(process, &value)
     }
 }
 
@@ -196,6 +246,14 @@ pub struct Container<T> {
     process: Process,
     /// What the function has returned.
     pub value: T,
+}
+
+impl<T: Value> Container<T> {
+    /// - `value`: JSON.
+    pub(crate) fn new(process: Process, value: &str) -> Container<T> {
+        let value = serde_json::from_str(value).expect("what serde has written, it reads");
+        Container { process, value }
+    }
 }
 
 impl<T> Container<T> {

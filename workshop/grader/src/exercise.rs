@@ -11,6 +11,7 @@
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::{env, fs};
 
@@ -173,9 +174,21 @@ impl<'a> Exercise<'a> {
     fn judge(&self, cgroup: Option<PathBuf>, test: Test) -> Result<ExitCode> {
         alarm::set(TIMEOUT);
         place::remember();
-        panic::set_hook(Box::new(|panic| eprintln!("\n{}\n", message(panic).trim_end())));
-        let host = Host::new(self.read, cgroup, self.controller, self.machine);
+        let (test_process, said) = (getpid(), Arc::new(Mutex::new(None)));
+        let to = said.clone();
+        panic::set_hook(Box::new(move |panic| match to.lock() {
+            Ok(mut to) if getpid() == test_process => *to = Some(message(panic)),
+            // A process that the test has started.
+            _ => eprintln!("\n{}\n", placed(panic)),
+        }));
+        let host = Host::new(self.read, cgroup, self.controller, self.user, self.machine);
         let result = panic::catch_unwind(AssertUnwindSafe(|| test(&host)));
+        if let Some(said) = said.lock().ok().and_then(|mut said| said.take()) {
+            eprintln!(
+                "\n{}\n",
+                said.unwrap_or_else(|surprise| host.surprised(&surprise)).trim_end()
+            );
+        }
         Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -264,13 +277,20 @@ fn run_on_the_machine(test: impl FnOnce() -> Result<ExitCode>) -> Result<ExitCod
     }
 }
 
-/// What a panic says. Where it was, only matters to those that are not ours.
-fn message(panic: &PanicHookInfo) -> String {
+/// What a failure says, or, as an error, a panic that nobody has thought of.
+fn message(panic: &PanicHookInfo) -> Result<String, String> {
+    let said = said(panic);
+    if said.contains("\nRead ") { Ok(said.to_owned()) } else { Err(placed(panic)) }
+}
+
+/// What a panic says, and where it was.
+pub(crate) fn placed(panic: &PanicHookInfo) -> String {
+    let place = panic.location().map_or_else(String::new, |place| format!(", at {place}"));
+    format!("{}{place}", said(panic).trim_end())
+}
+
+fn said<'a>(panic: &'a PanicHookInfo) -> &'a str {
     let payload = panic.payload();
     let owned = || payload.downcast_ref().map(String::as_str);
-    let said = payload.downcast_ref().copied().or_else(owned).unwrap_or("a panic");
-    match panic.location() {
-        Some(place) if !said.contains("\nRead ") => format!("{place}: {said}"),
-        _ => said.to_owned(),
-    }
+    payload.downcast_ref().copied().or_else(owned).unwrap_or("a panic")
 }

@@ -1,6 +1,6 @@
 //! The throw-away host, as a test sees it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Display;
@@ -17,7 +17,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2};
 use testbed::{cgroup, probe, reading};
 
-use crate::container::{Container, Parked, Process, Value, learn};
+use crate::container::{Container, Parked, Process, Value, Waiting, learn};
+use crate::moment::{self, Mounts};
 use crate::shows::Shows;
 use crate::state::State;
 use crate::verdict;
@@ -34,18 +35,22 @@ pub(crate) struct LeftOut;
 
 /// A throw-away host, on which a test runs.
 pub struct Host {
-    read: String,
+    pub(crate) read: String,
     cgroup: Option<PathBuf>,
     /// What its cgroup is there for.
     controller: String,
     this: Pid,
     /// The kinds of namespaces that a learner's function may make or enter.
-    kinds: RefCell<Vec<String>>,
-    /// How the lines begin that say what a learner's function may change.
-    may_leave: RefCell<Vec<String>>,
+    pub(crate) kinds: RefCell<Vec<String>>,
+    /// What a learner's function may change, as the lines begin that say so.
+    pub(crate) may_leave: RefCell<Vec<String>>,
+    /// Whether a learner's calls are none of the grader's business.
+    unwatched: Cell<bool>,
+    /// Whether functions are an ordinary user's.
+    user: bool,
     /// Whether it is the machine itself, where others change things, too.
     machine: bool,
-    faults: RefCell<Vec<String>>,
+    pub(crate) faults: RefCell<Vec<String>>,
 }
 
 impl Host {
@@ -54,6 +59,7 @@ impl Host {
         read: &str,
         cgroup: Option<PathBuf>,
         controller: Option<&str>,
+        user: bool,
         machine: bool,
     ) -> Host {
         let controller = controller.unwrap_or_default().into();
@@ -64,6 +70,8 @@ impl Host {
             this: getpid(),
             kinds: RefCell::default(),
             may_leave: RefCell::default(),
+            unwatched: Cell::default(),
+            user,
             machine,
             faults: RefCell::default(),
         }
@@ -75,10 +83,16 @@ impl Host {
         self.kinds.borrow_mut().extend(kinds.iter().map(|kind| (*kind).to_owned()));
     }
 
-    /// Says what the learner's functions of this test may change on the host: how the lines begin, such as
-    /// `+ file: /tmp/letter`, `+ mount:` or `+ limit: `. Before that they may leave no trace.
+    /// Says what the learner's functions of this test may change, on the host and of their own: the lines of a failure up to
+    /// the end of a name, such as `+ file: /tmp/letter`, which has all that is below it, `+ mount:` or `own umask`,
+    /// which has both signs. Before that they may leave no trace.
     pub fn may_leave(&self, changes: &[&str]) {
         self.may_leave.borrow_mut().extend(changes.iter().map(|change| (*change).to_owned()));
+    }
+
+    /// Keeps the calls of this test's functions from being watched, for who wants to see the filters of a process alone.
+    pub fn leave_unwatched(&self) {
+        self.unwatched.set(true);
     }
 
     /// Runs a learner's function in a process of its own, and returns when it has returned. The process is
@@ -90,7 +104,7 @@ impl Host {
     /// something on the host, or has made or entered a namespace, and was not allowed to.
     #[track_caller]
     pub fn start<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
-        self.park(function).release_judged(&mut |_| {})
+        self.watch(&[], |_| {}, function)
     }
 
     /// As [`Host::start`], for what the test itself does to play the host, or a container: nobody judges it.
@@ -107,7 +121,58 @@ impl Host {
         mut look: impl FnMut(&Call),
         function: impl FnOnce() -> Result<T>,
     ) -> Container<T> {
-        self.fork(function, Some(calls)).release_judged(&mut look)
+        let parked = self.fork_watched(calls, function);
+        let (process, value) = self.release_watched(parked.waiting, calls, &mut look);
+        Container::new(process, &value)
+    }
+
+    /// Makes the process for a learner's function. An ordinary user's calls change nothing of the host's.
+    #[track_caller]
+    fn fork_watched<T: Value>(
+        &self,
+        calls: &[c_long],
+        function: impl FnOnce() -> Result<T>,
+    ) -> Parked<'_, T> {
+        self.fork(function, &self.watched(calls))
+    }
+
+    /// Returns the calls that a learner's function is watched for, beside these.
+    fn watched(&self, calls: &[c_long]) -> Vec<c_long> {
+        let mut watched = calls.to_vec();
+        if !self.unwatched.get() && !self.user && !self.machine {
+            watched.extend(moment::calls());
+        }
+        watched.sort_unstable();
+        watched.dedup();
+        watched
+    }
+
+    /// Lets a learner's function begin, and hears of its calls: of some for `look`, and of others for what is done for a moment.
+    #[track_caller]
+    fn release_watched(
+        &self,
+        waiting: Waiting<'_>,
+        calls: &[c_long],
+        look: &mut dyn FnMut(&Call),
+    ) -> (Process, String) {
+        let mut done = None;
+        let mounts = Mounts::begin();
+        let returned = waiting.release_judged(&mut |call| {
+            if calls.contains(&call.number) {
+                look(call);
+            }
+            if done.is_none() && !self.unwatched.get() {
+                done = moment::fault(call, self);
+            }
+        });
+        if let Some((what, shown)) = done {
+            self.note(self.shows(what, shown).wrong("", &"nothing"));
+        }
+        if !self.machine && !self.may_mount() && mounts.have_changed() {
+            let what = "what your function does to the host, if only for a moment";
+            self.note(self.shows(what, "another mount, or one less").wrong("", &"nothing"));
+        }
+        returned
     }
 
     /// As [`Host::start`], for what a function returns alone.
@@ -141,27 +206,46 @@ impl Host {
     /// [`as_user`](crate::exercise::as_user), who may make no namespace.
     #[track_caller]
     pub fn start_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
-        // The test itself stays: only its next children are born there.
-        unshare(CloneFlags::CLONE_NEWPID).expect("the host's root may do that");
-        let parked = self.park(function);
-        let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
-        setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
-        parked.release_judged(&mut |_| {})
+        let parked = in_new_pid_namespace(|| self.fork_watched(&[], function));
+        let (process, value) = self.release_watched(parked.waiting, &[], &mut |_| {});
+        Container::new(process, &value)
+    }
+
+    /// As [`Host::start_as_init`], for what the test itself does: nobody judges it.
+    #[track_caller]
+    pub fn play_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
+        in_new_pid_namespace(|| self.park(function)).release()
     }
 
     /// Makes the process for a function, which waits there until it is released. What the function does is not
     /// judged.
     #[track_caller]
     pub fn park<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Parked<'_, T> {
-        self.fork(function, None)
+        self.fork(function, &[])
     }
 
     #[track_caller]
     fn fork<T: Value>(
         &self,
         function: impl FnOnce() -> Result<T>,
-        watched: Option<&[c_long]>,
+        watched: &[c_long],
     ) -> Parked<'_, T> {
+        let mut function = Some(function);
+        // Of one kind for all functions, which are many.
+        let mut run = || {
+            let function = function.take().context("it is called once")?;
+            Ok(serde_json::to_string(&function()?)?)
+        };
+        Parked::new(self.fork_any(&mut run, watched))
+    }
+
+    #[track_caller]
+    fn fork_any(
+        &self,
+        function: &mut dyn FnMut() -> Result<String>,
+        watched: &[c_long],
+    ) -> Waiting<'_> {
+        let watched = (!watched.is_empty()).then_some(watched);
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let file = Location::caller().file();
@@ -171,7 +255,7 @@ impl Host {
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { child } => {
                 let process = Process::new(child, self.cgroup.clone());
-                Parked::new(self, process, release, outcome, calls)
+                Waiting::new(self, process, release, outcome, calls)
             }
             ForkResult::Child => {
                 drop((release, outcome, calls));
@@ -184,69 +268,6 @@ impl Host {
     /// Returns the host as it is now. The machine itself is nobody's alone, and is not looked at.
     pub(crate) fn state(&self) -> Option<State> {
         (!self.machine).then(|| State::take(self.cgroup.as_deref()))
-    }
-
-    /// Notes a fault that fails the test in the end, unless it fails for a reason of its own, which tells more.
-    fn note(&self, fault: String) {
-        self.faults.borrow_mut().push(fault);
-    }
-
-    /// Fails where a fault has been noted.
-    pub(crate) fn judge(&self) {
-        if let Some(fault) = self.faults.borrow().first() {
-            self.fail(fault);
-        }
-    }
-
-    /// Notes what is wrong about what a function has left, and about where its processes are.
-    pub(crate) fn judge_all(
-        &self,
-        process: Pid,
-        before: &BTreeMap<String, String>,
-        state: Option<State>,
-    ) {
-        if !Path::new("/proc/self").exists() {
-            let shown = self.shows("what your function leaves on the host", "no /proc");
-            return self.note(shown.wrong("what was there before", &""));
-        }
-        self.judge_namespaces(process, before);
-        self.judge_state(process, state);
-    }
-
-    /// Notes where the host is not as it was, but for what may be left.
-    fn judge_state(&self, own: Pid, before: Option<State>) {
-        let Some(before) = before else { return };
-        let may_leave = self.may_leave.borrow();
-        let allowed = |change: &String| may_leave.iter().any(|start| change.starts_with(start));
-        let changes: Vec<_> =
-            before.changes(own).into_iter().filter(|change| !allowed(change)).collect();
-        if !changes.is_empty() {
-            let shown = self.shows("what your function leaves on the host", changes.join("\n"));
-            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
-        }
-    }
-
-    /// Notes where a process, or one that comes from it, is in other namespaces than those that the first one was in,
-    /// but for the kinds that may change.
-    fn judge_namespaces(&self, process: Pid, before: &BTreeMap<String, String>) {
-        let kinds = self.kinds.borrow();
-        let may_change =
-            |kind: &str| kinds.iter().any(|known| known == kind.trim_end_matches("_for_children"));
-        for pid in [process].into_iter().chain(probe::descendants(process)) {
-            let now = namespaces(pid);
-            for (kind, known) in before.iter().filter(|(kind, _)| !may_change(kind)) {
-                // A new PID namespace has no name before there is a process in it; a process that has ended has none.
-                let namespace = now.get(kind).map_or("a new one", String::as_str);
-                if !now.is_empty() && namespace != known {
-                    let name = probe::read(pid, "comm");
-                    let what = format!(
-                        "a namespace that is none of your function's business, {kind} of process {pid} ({})",
-                        name.trim_end()
-                    );
-                    self.note(self.shows(&what, namespace).wrong("", known));
-                }
-            }
-        }
     }
 
     /// Runs `probe` in the namespaces of `container`, as nsenter(1) does.
@@ -327,6 +348,11 @@ impl Host {
         self.cgroup.as_deref().expect("exercise::with_cgroup gives one")
     }
 
+    /// As [`Host::cgroup`], where the test has one.
+    pub(crate) fn cgroup_or_none(&self) -> Option<&Path> {
+        self.cgroup.as_deref()
+    }
+
     /// Reads a file of [`Host::cgroup`], or of one below.
     #[track_caller]
     pub fn read_cgroup(&self, file: &str) -> String {
@@ -357,6 +383,16 @@ impl Host {
     pub fn fail(&self, why: &str) -> ! {
         panic!("{why}\n{}", reading::say(&self.read))
     }
+}
+
+/// Has `make` make a process that is process 1 of a new PID namespace.
+fn in_new_pid_namespace<T>(make: impl FnOnce() -> T) -> T {
+    // The test itself stays: only its next children are born there.
+    unshare(CloneFlags::CLONE_NEWPID).expect("the host's root may do that");
+    let made = make();
+    let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
+    setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
+    made
 }
 
 /// Returns the namespaces of a process, by their names in /proc/PID/ns. One that has just ended has none.

@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use common::quote::escaped;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::unistd::{Pid, getpid};
-use testbed::probe;
+use serde_json::Value;
 use testbed::snapshot::{Part, Snapshot};
+use testbed::{network, probe};
 
 /// The one place of the host where files can be written.
 const FILES: &str = "/tmp";
+
+/// What has the ports of a network namespace that are taken: proc_pid_net(5).
+const PORTS: [&str; 6] = ["tcp", "tcp6", "udp", "udp6", "raw", "unix"];
 
 /// Limits of a cgroup, on v2 and on v1.
 const LIMITS: [&str; 23] = [
@@ -44,7 +49,20 @@ const LIMITS: [&str; 23] = [
 
 /// Settings of what a namespace has of its own, below /proc/sys: proc_sys(5). (Those of one device, and what follows from
 /// others, are left out.)
-const SETTINGS: [&str; 6] = ["fs/mqueue", "kernel", "net/core", "net/ipv4", "net/unix", "user"];
+const SETTINGS: [&str; 12] = [
+    "fs/mqueue",
+    "kernel",
+    "net/core",
+    "net/ipv4",
+    "net/ipv4/conf/all",
+    "net/ipv4/conf/default",
+    "net/ipv4/conf/lo",
+    "net/ipv6",
+    "net/ipv6/conf/all",
+    "net/ipv6/conf/default",
+    "net/unix",
+    "user",
+];
 
 /// Those of the kernel's that a namespace has: ipc_namespaces(7).
 const OF_IPC: [&str; 9] = [
@@ -79,6 +97,8 @@ impl State {
         if statfs(FILES).is_ok_and(|files| files.filesystem_type() == TMPFS_MAGIC) {
             add_files(Path::new(FILES), &mut lines);
         }
+        lines.extend(network::details().unwrap_or_default());
+        PORTS.iter().for_each(|table| add_ports(table, &mut lines));
         SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
         // The host's own processes are in one beside it.
         let beside = cgroup.map(|cgroup| cgroup.with_file_name("host"));
@@ -99,15 +119,25 @@ impl State {
     pub(crate) fn changes(&self, own: Pid) -> Vec<String> {
         let now = State::take(self.cgroup.as_deref());
         let changes = self.snapshot.changes();
+        let is_table = |line: &&String| line.starts_with("{\"table\":");
+        let lines = changes.new.iter().map(|(_, line)| line).filter(is_table);
+        let tables: BTreeSet<_> = lines.filter_map(|line| table(line)).collect();
         let parts = [('-', changes.gone), ('+', changes.new)];
         let mut found = Vec::new();
         for (sign, lines) in parts {
             let own = lines.into_iter().filter(|(part, line)| is_the_hosts(*part, line));
-            found.extend(own.map(|(part, line)| format!("{sign} {part}: {line}")));
+            found.extend(own.map(|(part, line)| told(sign, part, &line, &tables)));
         }
         found.extend(self.lines.difference(&now.lines).map(|line| format!("- {line}")));
         found.extend(now.lines.difference(&self.lines).map(|line| format!("+ {line}")));
         found.extend(self.touched(&now));
+        let children = probe::descendants(own).into_iter();
+        found.extend(
+            children
+                .map(described)
+                .filter(|child| !child.is_empty())
+                .map(|child| format!("+ child: {child}")),
+        );
         found.extend(
             self.strangers(own)
                 .into_iter()
@@ -149,6 +179,30 @@ impl State {
     }
 }
 
+/// Returns a change as a line, which begins with a name: that of a mount is its place.
+///
+/// - `tables`: those of nft(8) that are new.
+fn told(sign: char, part: Part, line: &str, tables: &BTreeSet<String>) -> String {
+    match part {
+        Part::Mounts => {
+            let place = line.split(' ').nth(4).unwrap_or_default().replace(',', "\\,");
+            format!("{sign} {part}: {place}, {line}")
+        }
+        Part::NftRules if !table(line).is_some_and(|table| tables.contains(&table)) => {
+            format!("{sign} {part} in a table of others: {line}")
+        }
+        _ => format!("{sign} {part}: {line}"),
+    }
+}
+
+/// Returns the table that something of nft(8) is, or is in, if it is something of nft(8): libnftables-json(5).
+fn table(line: &str) -> Option<String> {
+    let object: Value = serde_json::from_str(line).ok()?;
+    let (kind, object) = object.as_object()?.iter().next()?;
+    let name = if kind == "table" { &object["name"] } else { &object["table"] };
+    Some(format!("{} {name}", object["family"]))
+}
+
 /// Returns what a process is called, and whether it is stopped or a zombie: proc_pid_stat(5).
 fn described(pid: Pid) -> String {
     let stat = probe::read(pid, "stat");
@@ -185,18 +239,38 @@ fn add_files(directory: &Path, lines: &mut BTreeSet<String>) {
             "a directory".to_owned()
         } else if file.is_file() {
             let text = fs::read(&path).unwrap_or_default();
-            format!("{:?}", String::from_utf8_lossy(&text[..text.len().min(100)]))
+            let start = String::from_utf8_lossy(&text[..text.len().min(100)]).into_owned();
+            // Who writes and writes back has changed the time.
+            let (seconds, rest) = (file.ctime(), file.ctime_nsec());
+            let (bytes, links) = (file.len(), file.nlink());
+            format!("{start:?}, {bytes} bytes, {links} links, changed at {seconds}.{rest:09}")
         } else {
-            "no plain file".to_owned()
+            let target = fs::read_link(&path).unwrap_or_default();
+            format!("no plain file, device {}, {target:?}", file.rdev())
         };
-        let (path, mode) = (path.display(), file.permissions().mode() & 0o7777);
-        lines.insert(format!(
-            "file: {path}, {kind}, mode {mode:o}, of {} and {}",
-            file.uid(),
-            file.gid()
-        ));
+        let mode = file.permissions().mode() & 0o7777;
+        // A comma ends a name.
+        let path = escaped(&path.display().to_string()).replace(',', "\\,");
+        let (user, group) = (file.uid(), file.gid());
+        lines.insert(format!("file: {path}, {kind}, mode {mode:o}, of {user} and {group}"));
         if file.is_dir() {
             add_files(&entry.path(), lines);
+        }
+    }
+}
+
+/// Adds the ports of a table in /proc/self/net that somebody listens on, or waits at.
+fn add_ports(table: &str, lines: &mut BTreeSet<String>) {
+    /// A connection, and what is left of one, are no ports that are taken: TCP_LISTEN, and TCP_CLOSE for UDP.
+    const TAKEN: [&str; 2] = ["0A", "07"];
+    let text = fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default();
+    for line in text.lines().skip(1) {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        // A socket of the file system has a name or none.
+        let place = if table == "unix" { columns.get(7) } else { columns.get(1) };
+        let taken = table == "unix" || columns.get(3).is_some_and(|state| TAKEN.contains(state));
+        if let Some(place) = place.filter(|_| taken) {
+            lines.insert(format!("port: {table} {place}"));
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Call {
     pub number: c_long,
     /// What its first argument stands for, if that is a descriptor.
     pub file: PathBuf,
+    /// Its arguments, as numbers.
+    pub arguments: [u64; 6],
 }
 
 /// Where the calls of another process are heard of.
@@ -49,7 +51,6 @@ pub(crate) struct Listener(OwnedFd);
 ///
 /// prctl(2), seccomp(2), sendmsg(2).
 pub(crate) fn announce(calls: &[c_long], to: &UnixStream) -> Result<()> {
-    prctl::set_no_new_privs().context("no_new_privs")?;
     let load = |field: usize| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, field as u32, 0);
     let equals =
         |value: u32, over: u8| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, over);
@@ -67,16 +68,24 @@ pub(crate) fn announce(calls: &[c_long], to: &UnixStream) -> Result<()> {
     }
     filter.extend([libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_USER_NOTIF].map(answer));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: the kernel reads a program of the length that it is told.
-    let listener = Errno::result(unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
-            &raw const program,
-        )
-    })
-    .context("seccomp")?;
+    let install = || {
+        // SAFETY: the kernel reads a program of the length that it is told.
+        Errno::result(unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                &raw const program,
+            )
+        })
+    };
+    let mut listener = install();
+    if listener == Err(Errno::EACCES) {
+        // Who is not root has to give this up before.
+        prctl::set_no_new_privs().context("no_new_privs")?;
+        listener = install();
+    }
+    let listener = listener.context("seccomp")?;
     // SAFETY: the kernel has just made this descriptor for us.
     let listener = unsafe { OwnedFd::from_raw_fd(listener as RawFd) };
     let descriptors = [listener.as_raw_fd()];
@@ -127,7 +136,8 @@ impl Listener {
         let process = Pid::from_raw(asked.pid as i32);
         let link = format!("/proc/{process}/fd/{}", asked.data.args[0]);
         let file = std::fs::read_link(link).unwrap_or_default();
-        look(&Call { process, number: c_long::from(asked.data.nr), file });
+        let number = c_long::from(asked.data.nr);
+        look(&Call { process, number, file, arguments: asked.data.args });
         let answer = libc::seccomp_notif_resp {
             id: asked.id,
             val: 0,

@@ -64,7 +64,7 @@ mod tests {
     /// Starts process 1 of a container with a name, mounts and a /proc of its own.
     fn container(host: &Host) -> Container<()> {
         host.may_change(&["uts", "mnt", "pid"]);
-        host.start_as_init(|| {
+        host.play_as_init(|| {
             unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS)?;
             mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
             Ok(mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), NONE)?)

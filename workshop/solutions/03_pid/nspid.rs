@@ -51,8 +51,7 @@ mod tests {
     #[test]
     fn process_1_of_a_container_has_two_numbers() {
         exercise::as_root(READ, |host| {
-            host.may_change(&["pid"]);
-            let container = host.start_as_init(|| Ok(()));
+            let container = host.play_as_init(|| Ok(()));
             let numbers = host.run(|| numbers(container.pid()));
             host.shows("the numbers of a container's process 1", format!("{numbers:?}"))
                 .should_be(format!("{:?}", [container.pid().as_raw(), 1]));
@@ -62,8 +61,7 @@ mod tests {
     #[test]
     fn a_container_in_a_container_has_three() {
         exercise::as_root(READ, |host| {
-            host.may_change(&["pid"]);
-            let container = host.start_as_init(|| {
+            let container = host.play_as_init(|| {
                 // The numbers 2 to 4 are used up.
                 for _ in 0..3 {
                     start(|| ());

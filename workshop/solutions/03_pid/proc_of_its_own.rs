@@ -47,8 +47,8 @@ fn main() {}
 mod tests {
     use std::fs;
 
-    use grader::exercise;
     use grader::probe::processes;
+    use grader::{exercise, probe};
     use nix::sys::statfs::{PROC_SUPER_MAGIC, statfs};
 
     use super::*;
@@ -65,6 +65,7 @@ mod tests {
     fn the_container_sees_itself_alone_and_the_host_what_it_saw() {
         exercise::as_root(READ, |host| {
             host.may_change(&["mnt", "pid"]);
+            host.may_leave(&["+ child: sleep"]);
             let before = list();
             let container = host.start(container);
             host.shows("the processes in the host's /proc", list()).should_have(before);
@@ -73,6 +74,10 @@ mod tests {
             let first = *children.first().unwrap_or(&container.pid());
             host.shows("the processes in the container's /proc", host.inside_process(first, list))
                 .should_be("1 sleep\n");
+            // A name can be given, a command line comes with a program.
+            let command = probe::read(first, "cmdline").replace('\0', " ");
+            host.shows("the command line of the container's process 1", command.trim_end())
+                .should_be("sleep 1000");
             let kind = host.inside_process(first, || {
                 statfs("/proc")
                     .is_ok_and(|file_system| file_system.filesystem_type() == PROC_SUPER_MAGIC)

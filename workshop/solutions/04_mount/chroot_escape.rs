@@ -35,6 +35,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
     use grader::exercise;
@@ -46,7 +47,10 @@ mod tests {
 
     const READ: &str = "book/src/04-mount.md#failure and chroot(2)";
 
-    const JAIL: &str = "/tmp/jail";
+    /// One of them lies deep.
+    const JAILS: [&str; 2] = ["/tmp/jail", "/tmp/jail/of/many/steps/up"];
+
+    const JAIL: &str = JAILS[0];
 
     const NONE: Option<&str> = None;
 
@@ -54,15 +58,32 @@ mod tests {
     fn a_chroot_can_be_left() {
         exercise::as_root(READ, |host| {
             // Whatever it makes in the jail, it stays there.
-            host.may_leave(&["+ file: /tmp/jail/"]);
-            fs::create_dir(JAIL).unwrap();
-            let prisoner = host.start(|| {
-                chroot(JAIL)?;
-                chdir("/")?;
-                escape()
-            });
-            let root = fs::read_link(format!("/proc/{}/root", prisoner.pid())).unwrap();
-            host.shows("the root directory of the process", root.display()).should_be("/");
+            host.may_leave(&["+ file: /tmp/jail/", "own root", "own cwd"]);
+            for jail in JAILS {
+                fs::create_dir_all(jail).unwrap();
+                let prisoner = host.start(|| {
+                    chroot(jail)?;
+                    chdir("/")?;
+                    escape()
+                });
+                let own = format!("/proc/{}/root", prisoner.pid());
+                let root = fs::read_link(&own).unwrap();
+                host.shows("the root directory of the process", root.display()).should_be("/");
+                // A root directory that is mounted nowhere is called like that, too.
+                for place in ["", "tmp"] {
+                    let inode = |root: &str| {
+                        let file = fs::metadata(format!("{root}/{place}/."));
+                        file.map_or(String::new(), |file| {
+                            format!("{} on {}", file.ino(), file.dev())
+                        })
+                    };
+                    host.shows(
+                        &format!("the number and the device of its directory /{place}"),
+                        inode(&own),
+                    )
+                    .should_be(inode(""));
+                }
+            }
         });
     }
 
@@ -70,7 +91,7 @@ mod tests {
     fn with_pivot_root_the_same_steps_lead_nowhere() {
         exercise::as_root(READ, |host| {
             host.may_change(&["mnt"]);
-            host.may_leave(&["+ file: /tmp/jail/"]);
+            host.may_leave(&["+ file: /tmp/jail/", "own root", "own cwd"]);
             fs::create_dir(JAIL).unwrap();
             fs::write(Path::new(JAIL).join("still_inside"), "").unwrap();
             let prisoner = host.start(|| {

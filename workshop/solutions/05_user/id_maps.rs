@@ -56,8 +56,10 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::ffi::CStr;
+    use std::fs;
 
-    use grader::{exercise, probe};
+    use grader::exercise::{self, Container, Host};
+    use grader::probe;
     use nix::unistd::{self, Pid};
 
     use super::*;
@@ -69,6 +71,14 @@ mod tests {
     /// Another one that goes on.
     const OTHER: &[&CStr] = &[c"tail", c"-f", c"/dev/null"];
 
+    /// Returns the program that has been started.
+    fn program(host: &Host, launcher: &Container<i32>) -> Pid {
+        let children = launcher.children().iter().map(Pid::to_string).collect::<Vec<_>>().join(" ");
+        host.shows("the children of who has started the program", children)
+            .should_be(launcher.value);
+        Pid::from_raw(launcher.value)
+    }
+
     /// The line of a map, without the blanks that the kernel puts in.
     fn map(process: Pid, file: &str) -> String {
         probe::read(process, file).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -78,8 +88,8 @@ mod tests {
     fn root_and_its_group_are_you() {
         exercise::on_the_machine(READ, |host| {
             host.may_change(&["user"]);
-            let launcher = host.start(|| start(PROGRAM).map(drop));
-            let program = launcher.children()[0];
+            let launcher = host.start(|| start(PROGRAM).map(Pid::as_raw));
+            let program = program(host, &launcher);
             host.shows("the map of the program's users", map(program, "uid_map"))
                 .should_be(format!("0 {} 1", unistd::getuid()));
             host.shows("the map of the program's groups", map(program, "gid_map"))
@@ -91,12 +101,15 @@ mod tests {
     fn the_program_has_the_capabilities_of_root() {
         exercise::on_the_machine(READ, |host| {
             host.may_change(&["user"]);
-            for (program, name) in [(PROGRAM, "sleep"), (OTHER, "tail")] {
-                let launcher = host.start(|| start(program).map(drop));
-                let program = launcher.children()[0];
+            for (command, name) in [(PROGRAM, "sleep"), (OTHER, "tail")] {
+                let launcher = host.start(|| start(command).map(Pid::as_raw));
+                let program = program(host, &launcher);
                 host.shows("what is executed", probe::status(program, "Name")).should_be(name);
+                // One bit for each that this kernel knows.
+                let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
+                let all = u64::MAX >> (63 - last.trim().parse::<u32>().unwrap());
                 host.shows("the program's capabilities", probe::status(program, "CapEff"))
-                    .should_be(probe::status(program, "CapBnd"));
+                    .should_be(format!("{all:016x}"));
             }
         });
     }

@@ -86,6 +86,8 @@ mod tests {
     fn containers_reach_each_other_at_127_0_0_1() {
         exercise::as_root(READ, |host| {
             let pause = pause(host, "pod");
+            // Where the server listens.
+            host.may_leave(&["+ own descriptor"]);
             let server = host.start(|| {
                 join(pause.pid())?;
                 network::listen()

@@ -59,6 +59,7 @@ mod tests {
     /// Makes a cgroup of this name, and opens it.
     fn open(host: &Host, name: &str) -> File {
         host.need_cgroup_v2();
+        host.may_leave(&["+ child: test"]);
         let cgroup = host.cgroup().join(name);
         fs::create_dir(&cgroup).unwrap();
         File::open(cgroup).unwrap()

@@ -1,0 +1,125 @@
+//! What of a learner's function is wrong whatever its test is about: it leaves or takes away what it has no business with.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nix::unistd::Pid;
+use testbed::{probe, reading};
+
+use crate::host::{Host, namespaces};
+use crate::own::{self, Lines};
+use crate::state::State;
+
+impl Host {
+    /// Notes a fault that fails the test in the end, unless it fails for a reason of its own, which tells more.
+    pub(crate) fn note(&self, fault: String) {
+        self.faults.borrow_mut().push(fault);
+    }
+
+    /// Fails where a fault has been noted.
+    pub(crate) fn judge(&self) {
+        if let Some(fault) = self.faults.borrow().first() {
+            self.fail(fault);
+        }
+    }
+
+    /// Notes what is wrong about what a function has left, and about where its processes are.
+    pub(crate) fn judge_all(
+        &self,
+        process: Pid,
+        before: &BTreeMap<String, String>,
+        state: Option<State>,
+    ) {
+        if !Path::new("/proc/self").exists() {
+            let shown = self.shows("what your function leaves on the host", "no /proc");
+            return self.note(shown.wrong("what was there before", &""));
+        }
+        self.judge_namespaces(process, before);
+        self.judge_state(process, state);
+    }
+
+    /// Whether a learner's function may mount something on the host.
+    pub(crate) fn may_mount(&self) -> bool {
+        self.may_leave.borrow().iter().any(|change| change.starts_with("+ mount:"))
+    }
+
+    /// Whether a learner's function may make or enter a namespace of this kind.
+    pub(crate) fn kind_may_change(&self, kind: &str) -> bool {
+        self.kinds.borrow().iter().any(|known| known == kind.trim_end_matches("_for_children"))
+    }
+
+    /// Returns those changes that the test has not allowed.
+    fn not_allowed(&self, changes: Vec<String>) -> Vec<String> {
+        let may_leave = self.may_leave.borrow();
+        let allowed = |change: &String| may_leave.iter().any(|name| is_about(change, name));
+        changes.into_iter().filter(|change| !allowed(change)).collect()
+    }
+
+    /// Notes what a process has otherwise than before, of its own.
+    ///
+    /// - `seen`, `told`: by the host and by the process itself, before and after.
+    pub(crate) fn judge_own(&self, seen: [&Lines; 2], told: [&Lines; 2], watched: bool) {
+        let user = self.kind_may_change("user");
+        let pairs = [seen, told].into_iter();
+        let changes = pairs.flat_map(|[before, now]| own::changes(before, now, user, watched));
+        let changes = self.not_allowed(changes.collect());
+        if !changes.is_empty() {
+            let shown =
+                self.shows("what your function changes of its own process", changes.join("\n"));
+            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
+        }
+    }
+
+    /// Notes where the host is not as it was, but for what may be left.
+    fn judge_state(&self, own: Pid, before: Option<State>) {
+        let Some(before) = before else { return };
+        let changes = self.not_allowed(before.changes(own));
+        if !changes.is_empty() {
+            let shown = self.shows("what your function leaves on the host", changes.join("\n"));
+            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
+        }
+    }
+
+    /// Notes where a process, or one that comes from it, is in other namespaces than those that the first one was in,
+    /// but for the kinds that may change.
+    fn judge_namespaces(&self, process: Pid, before: &BTreeMap<String, String>) {
+        let may_change = |kind: &str| self.kind_may_change(kind);
+        for pid in [process].into_iter().chain(probe::descendants(process)) {
+            let now = namespaces(pid);
+            for (kind, known) in before.iter().filter(|(kind, _)| !may_change(kind)) {
+                // A new PID namespace has no name before there is a process in it; a process that has ended has none.
+                let namespace = now.get(kind).map_or("a new one", String::as_str);
+                if !now.is_empty() && namespace != known {
+                    let name = probe::read(pid, "comm");
+                    let what = format!(
+                        "a namespace that is none of your function's business, {kind} of process {pid} ({})",
+                        name.trim_end()
+                    );
+                    self.note(self.shows(&what, namespace).wrong("", known));
+                }
+            }
+        }
+    }
+
+    /// Returns what a failure says where a test has found nothing to look at: what a function has done otherwise, if that is
+    /// known, since the one comes of the other.
+    pub(crate) fn surprised(&self, surprise: &str) -> String {
+        let fault = self.faults.borrow().first().cloned();
+        let fault = fault.unwrap_or_else(|| {
+            // What `unwrap` says has a beginning that tells a learner nothing.
+            let surprise = surprise.replace("called `Result::unwrap()` on an `Err` value: ", "");
+            let shown = self.shows("what your function leaves to be looked at", surprise);
+            shown.wrong("", &"what the task says")
+        });
+        format!("{fault}\n{}", reading::say(&self.read))
+    }
+}
+
+/// Whether a change is about what has this name, or about something below: `+ file: /tmp/one` is the name of `+ file: /tmp/one, a
+/// directory` and of `+ file: /tmp/one/deeper`, and not of `+ file: /tmp/one-more`.
+fn is_about(change: &str, name: &str) -> bool {
+    let signed = name.starts_with(['+', '-']);
+    let change = if signed { change } else { change.get(2..).unwrap_or_default() };
+    let Some(rest) = change.strip_prefix(name) else { return false };
+    name.ends_with([':', '/']) || rest.is_empty() || rest.starts_with([',', '/', ' ', ':'])
+}

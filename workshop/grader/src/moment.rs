@@ -1,0 +1,134 @@
+//! What a learner's function does to the host for a moment: once it is taken back it leaves no trace, so the calls tell.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Component, Path};
+
+use nix::libc::{self, c_int, c_long};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use testbed::probe;
+
+use crate::host::{Host, namespaces};
+use crate::watch::{Call, WRITES};
+
+/// Calls that change what a namespace holds: their names, and the kind of the namespace.
+const CHANGES: [(c_long, &str, &str); 8] = [
+    (libc::SYS_sethostname, "sethostname(2)", "uts"),
+    (libc::SYS_setdomainname, "setdomainname(2)", "uts"),
+    (libc::SYS_mount, "mount(2)", "mnt"),
+    (libc::SYS_umount2, "umount(2)", "mnt"),
+    (libc::SYS_move_mount, "move_mount(2)", "mnt"),
+    (libc::SYS_mount_setattr, "mount_setattr(2)", "mnt"),
+    (libc::SYS_pivot_root, "pivot_root(2)", "mnt"),
+    (libc::SYS_fsconfig, "fsconfig(2)", "mnt"),
+];
+
+/// The kinds of namespaces, as in /proc/PID/ns, with what clone(2) calls them.
+const KINDS: [(c_int, &str); 8] = [
+    (libc::CLONE_NEWCGROUP, "cgroup"),
+    (libc::CLONE_NEWIPC, "ipc"),
+    (libc::CLONE_NEWNET, "net"),
+    (libc::CLONE_NEWNS, "mnt"),
+    (libc::CLONE_NEWPID, "pid"),
+    // CLONE_NEWTIME
+    (0x80, "time"),
+    (libc::CLONE_NEWUSER, "user"),
+    (libc::CLONE_NEWUTS, "uts"),
+];
+
+/// Where settings are that a namespace has: below /proc/sys, and the kind.
+const SETTINGS: [(&str, &str); 5] = [
+    ("sys/kernel/hostname", "uts"),
+    ("sys/kernel/domainname", "uts"),
+    ("sys/kernel/", "ipc"),
+    ("sys/fs/mqueue/", "ipc"),
+    ("sys/net/", "net"),
+];
+
+/// The calls that tell.
+pub(crate) fn calls() -> Vec<c_long> {
+    let changes = CHANGES.iter().map(|(number, _, _)| *number);
+    changes.chain([libc::SYS_unshare, libc::SYS_setns]).chain(WRITES).collect()
+}
+
+/// Returns what is wrong about a call, if anything is: what it is, and what the kernel shows.
+pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> {
+    const DONE: &str = "what your function does to the host, if only for a moment";
+    const NAMESPACE: &str =
+        "a namespace that is none of your function's business, if only for a moment";
+    let hosts = |kind: &str| {
+        let own = namespaces(call.process).remove(kind);
+        own.is_some_and(|own| own == host.namespace(kind))
+    };
+    if let Some((_, name, kind)) = CHANGES.iter().find(|(number, _, _)| *number == call.number) {
+        let is_wrong = hosts(kind) && !(*kind == "mnt" && host.may_mount());
+        return is_wrong.then(|| (DONE, format!("{name} in its namespace {kind}")));
+    }
+    if WRITES.contains(&call.number) {
+        return written(&call.file, hosts, host.cgroup_or_none())
+            .map(|place| (DONE, format!("a write to {place}")));
+    }
+    let entered = if call.number == libc::SYS_unshare { call.arguments[0] } else { 0 };
+    let entered = KINDS.iter().filter(|(flag, _)| entered & *flag as u64 != 0);
+    let mut kinds: Vec<_> = entered.map(|(_, kind)| (*kind).to_owned()).collect();
+    if call.number == libc::SYS_setns {
+        kinds = joined(call);
+    }
+    let mut others = kinds.into_iter().filter(|kind| !host.kind_may_change(kind));
+    others.next().map(|kind| (NAMESPACE, kind))
+}
+
+/// Returns the kinds of the namespaces that a call of setns(2) is about to enter, and has not yet.
+fn joined(call: &Call) -> Vec<String> {
+    let target = call.file.display().to_string();
+    let flags = call.arguments[1];
+    if let Some((kind, _)) = target.split_once(":[").filter(|(kind, _)| !kind.contains('/')) {
+        let now = namespaces(call.process);
+        if kind != "anon_inode" {
+            return if now.get(kind) == Some(&target) { Vec::new() } else { vec![kind.to_owned()] };
+        }
+        // A pidfd, of which only its process knows the number, and of which the kernel shows it.
+        let info = probe::read(call.process, &format!("fdinfo/{}", call.arguments[0]));
+        let process = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+        let there = process.map(nix::unistd::Pid::from_raw).map(namespaces).unwrap_or_default();
+        let entered = KINDS.iter().filter(|(flag, _)| flags & *flag as u64 != 0);
+        let others =
+            entered.filter(|(_, kind)| there.is_empty() || there.get(*kind) != now.get(*kind));
+        return others.map(|(_, kind)| (*kind).to_owned()).collect();
+    }
+    Vec::new()
+}
+
+/// Returns which of the host's settings or limits a write is to.
+fn written(file: &Path, hosts: impl Fn(&str) -> bool, cgroup: Option<&Path>) -> Option<String> {
+    let shown = file.display().to_string();
+    // Where a proc is mounted elsewhere, the path begins otherwise.
+    let setting = SETTINGS.iter().find(|(place, _)| {
+        shown.find(place).is_some_and(|at| shown[..at].ends_with('/') && !file.starts_with("/tmp"))
+    });
+    if let Some((_, kind)) = setting {
+        return hosts(kind).then_some(shown);
+    }
+    let (beside, name) = (cgroup?.parent()?, file.file_name()?);
+    let below = file.strip_prefix(beside).ok()?;
+    // What hands down controllers is compared as the limits are.
+    let is_the_containers =
+        below.components().any(|part| part == Component::Normal("container".as_ref()));
+    (!is_the_containers && name != "cgroup.subtree_control").then_some(shown)
+}
+
+/// Hears of what is mounted and unmounted in the mount namespace that this process is in: proc_pid_mounts(5).
+pub(crate) struct Mounts(Option<File>);
+
+impl Mounts {
+    pub(crate) fn begin() -> Mounts {
+        Mounts(File::open("/proc/self/mountinfo").ok())
+    }
+
+    /// Whether anything has been, since this was made.
+    pub(crate) fn have_changed(&self) -> bool {
+        let Some(file) = &self.0 else { return false };
+        let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+        poll(&mut polled, PollTimeout::ZERO) == Ok(1)
+    }
+}

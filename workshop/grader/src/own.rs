@@ -1,0 +1,142 @@
+//! What a process has of its own, beside its namespaces: rights, limits, descriptors. A learner's function has no business
+//! with most of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::{env, fs, mem};
+
+use nix::libc::{self, c_int};
+use nix::unistd::Pid;
+use testbed::probe;
+
+/// What of /proc/PID/status, by its names there: proc_pid_status(5).
+const STATUS: [&str; 15] = [
+    "CapAmb",
+    "CapBnd",
+    "CapEff",
+    "CapInh",
+    "CapPrm",
+    "Cpus_allowed",
+    "Gid",
+    "Groups",
+    "Seccomp",
+    "Seccomp_filters",
+    "SigBlk",
+    "SigIgn",
+    "Threads",
+    "Uid",
+    "Umask",
+];
+
+/// What follows from a user namespace that is entered: user_namespaces(7), "Capabilities", and prctl(2).
+const OF_A_USER_NAMESPACE: [&str; 12] = [
+    "CapAmb",
+    "CapBnd",
+    "CapEff",
+    "CapInh",
+    "CapPrm",
+    "Gid",
+    "Groups",
+    "Uid",
+    "dumpable",
+    "keep_caps",
+    "pdeathsig",
+    "securebits",
+];
+
+/// The lines that tell, as in `own umask: 0022`.
+pub(crate) type Lines = BTreeSet<String>;
+
+/// Looks at a process from outside.
+pub(crate) fn seen(pid: Pid) -> Lines {
+    let mut lines = Lines::new();
+    let mut note = |name: &str, value: &str| lines.insert(format!("own {name}: {value}"));
+    let status = probe::read(pid, "status");
+    let fields: BTreeMap<_, _> = status.lines().filter_map(|line| line.split_once(':')).collect();
+    for name in STATUS {
+        let value = fields.get(name).copied().unwrap_or_default();
+        note(name, &value.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    let stat = probe::read(pid, "stat");
+    let columns: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    for (name, column) in
+        [("group", 2), ("session", 3), ("terminal", 4), ("nice", 16), ("policy", 38)]
+    {
+        note(name, columns.get(column).unwrap_or(&""));
+    }
+    for limit in probe::read(pid, "limits").lines().skip(1) {
+        note("limit", &limit.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    note("oom_score_adj", probe::read(pid, "oom_score_adj").trim());
+    note("personality", probe::read(pid, "personality").trim());
+    for name in ["root", "cwd"] {
+        let place = format!("/proc/{pid}/{name}");
+        // With a dot: where it is, and not the link.
+        if let (Ok(link), Ok(file)) = (fs::read_link(&place), fs::metadata(format!("{place}/."))) {
+            let (path, device, inode) = (link.display(), file.dev(), file.ino());
+            note(name, &format!("{path}, number {inode} on device {device}"));
+        }
+    }
+    for descriptor in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+        let target = fs::read_link(descriptor.path()).unwrap_or_default();
+        let number = descriptor.file_name();
+        note("descriptor", &format!("{}, of {}", number.to_string_lossy(), target.display()));
+    }
+    lines
+}
+
+/// What only the process itself can tell: prctl(2), getitimer(2), environ(7).
+pub(crate) fn told() -> Lines {
+    let mut lines = Lines::new();
+    let mut note = |name: &str, value: String| lines.insert(format!("own {name}: {value}"));
+    // SAFETY: these operations take nothing.
+    let get = |operation| unsafe { libc::prctl(operation, 0, 0, 0, 0) };
+    note("dumpable", get(libc::PR_GET_DUMPABLE).to_string());
+    note("NoNewPrivs", get(libc::PR_GET_NO_NEW_PRIVS).to_string());
+    note("keep_caps", get(libc::PR_GET_KEEPCAPS).to_string());
+    note("securebits", get(libc::PR_GET_SECUREBITS).to_string());
+    note("timer slack", get(libc::PR_GET_TIMERSLACK).to_string());
+    for (name, operation) in
+        [("pdeathsig", libc::PR_GET_PDEATHSIG), ("subreaper", libc::PR_GET_CHILD_SUBREAPER)]
+    {
+        let mut value: c_int = 0;
+        // SAFETY: these operations write a number to where there is one.
+        unsafe { libc::prctl(operation, &raw mut value, 0, 0, 0) };
+        note(name, value.to_string());
+    }
+    // SAFETY: zero is a value that all of its fields can have, and the kernel writes to where it is.
+    let timer = unsafe {
+        let mut timer: libc::itimerval = mem::zeroed();
+        libc::syscall(libc::SYS_getitimer, libc::ITIMER_REAL, &raw mut timer);
+        timer.it_value
+    };
+    note("alarm", (timer.tv_sec != 0 || timer.tv_usec != 0).to_string());
+    for (name, value) in env::vars_os() {
+        note("variable", format!("{name:?} = {value:?}"));
+    }
+    lines
+}
+
+/// Returns what is otherwise, a line each, as in `- own umask: 0022` and `+ own umask: 0077`.
+///
+/// - `user`: whether the process may have entered another user namespace.
+/// - `watched`: whether it has a filter that is not its own doing.
+pub(crate) fn changes(before: &Lines, now: &Lines, user: bool, watched: bool) -> Vec<String> {
+    let is_named = |line: &str, names: &[&str]| {
+        let name = line.strip_prefix("own ").and_then(|line| line.split(':').next());
+        name.is_some_and(|name| names.contains(&name))
+    };
+    let counts = |line: &&String| {
+        let of_users = user && is_named(line, &OF_A_USER_NAMESPACE);
+        let of_the_watch = watched && is_named(line, &["Seccomp", "Seccomp_filters"]);
+        !of_users && !of_the_watch
+    };
+    // Descriptors that are closed are the grader's as well. The standard streams are not.
+    let is_kept = |line: &&String| match line.strip_prefix("own descriptor: ") {
+        Some(descriptor) => ["0,", "1,", "2,"].iter().any(|stream| descriptor.starts_with(stream)),
+        None => true,
+    };
+    let gone = before.difference(now).filter(counts).filter(is_kept);
+    let new = now.difference(before).filter(counts);
+    gone.map(|line| format!("- {line}")).chain(new.map(|line| format!("+ {line}"))).collect()
+}

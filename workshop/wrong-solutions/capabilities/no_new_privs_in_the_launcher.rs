@@ -1,0 +1,35 @@
+// refused with: what your function changes of its own process
+// refused with: + own NoNewPrivs: 1
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use anyhow::Result;
+use nix::libc::{self, c_int, c_ulong};
+fn start(program: &mut Command, kept: c_ulong) -> Result<Child> {
+    nix::sys::prctl::set_no_new_privs()?;
+    let limit = move || -> io::Result<()> {
+        for capability in 0..=last()? {
+            if capability != kept {
+                bounding_set(libc::PR_CAPBSET_DROP, capability)?;
+            }
+        }
+        nix::sys::prctl::set_no_new_privs()?;
+        Ok(())
+    };
+    // SAFETY: between fork(2) and execve(2) `limit` makes system calls, and nothing that another thread could hold.
+    unsafe { program.pre_exec(limit) };
+    Ok(program.spawn()?)
+}
+fn last() -> io::Result<c_ulong> {
+    let known = |capability: &c_ulong| bounding_set(libc::PR_CAPBSET_READ, *capability).is_ok();
+    (0..).take_while(known).last().ok_or(io::ErrorKind::Unsupported.into())
+}
+fn bounding_set(operation: c_int, capability: c_ulong) -> io::Result<()> {
+    // SAFETY: these operations take a number.
+    match unsafe { libc::prctl(operation, capability, 0, 0, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}

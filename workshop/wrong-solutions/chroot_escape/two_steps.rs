@@ -1,0 +1,16 @@
+// refused with: the root directory of the process
+// refused with: /tmp/jail/of/many
+
+use std::fs;
+
+use anyhow::Result;
+use nix::unistd::{chdir, chroot};
+fn escape() -> Result<()> {
+    fs::create_dir("deeper")?;
+    chroot("deeper")?;
+    for _ in 0..2 {
+        chdir("..")?;
+    }
+    chroot(".")?;
+    Ok(())
+}

@@ -1,0 +1,24 @@
+// refused with: what your function leaves on the host
+// refused with: + mount: /tmp/one,
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+fn mount_root(image: &Path, container: &Path) -> Result<()> {
+    let [root, changes, work] = ["root", "changes", "work"].map(|name| container.join(name));
+    fs::create_dir_all(container)?;
+    mount(Some(container), container, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    for directory in [&root, &changes, &work] {
+        fs::create_dir_all(directory)?;
+    }
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        image.display(),
+        changes.display(),
+        work.display()
+    );
+    mount(Some("overlay"), &root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))?;
+    Ok(())
+}

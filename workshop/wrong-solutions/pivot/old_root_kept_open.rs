@@ -1,0 +1,20 @@
+// refused with: what your function changes of its own process
+// refused with: + own descriptor
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, pivot_root};
+const NONE: Option<&str> = None;
+fn container(root: &Path) -> Result<()> {
+    std::mem::forget(std::fs::File::open("/")?);
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    mount(Some(root), root, NONE, MsFlags::MS_BIND, NONE)?;
+    chdir(root)?;
+    pivot_root(".", ".")?;
+    umount2(".", MntFlags::MNT_DETACH)?;
+    Ok(())
+}
