@@ -5,7 +5,7 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ use testbed::{cgroup, probe};
 use crate::exercise;
 use crate::host::{Host, namespaces};
 use crate::own::{self, Lines};
-use crate::place;
+use crate::place::Source;
 use crate::watch::{Call, Listener, announce};
 
 /// How long a learner's function may take.
@@ -36,12 +36,12 @@ impl<T: Serialize + DeserializeOwned> Value for T {}
 
 /// The child of [`Host::park`]: runs the function when it is told to, and tells what it has returned.
 ///
-/// - `file`: where the function is, by which the lines are found that an error has come from.
+/// - `source`: where the function is, by which the lines are found that an error has come from.
 /// - `watched`: the calls that are announced before they are made, and to whom.
 /// - `function`: returns its value as JSON.
 pub(crate) fn learn(
     function: &mut dyn FnMut() -> Result<String>,
-    file: &str,
+    source: &Source,
     hold: OwnedFd,
     report: OwnedFd,
     watched: Option<(&[c_long], UnixStream)>,
@@ -71,9 +71,7 @@ pub(crate) fn learn(
     }
     let result = match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            Err((format!("returned an error: {error:#}"), place::lines(&error, file)))
-        }
+        Ok(Err(error)) => Err((format!("returned an error: {error:#}"), source.lines(&error))),
         Err(_) => {
             let said = said.lock().map_or(String::new(), |said| said.clone());
             Err((format!("panicked: {said}"), Vec::new()))
@@ -170,7 +168,7 @@ impl<'a> Waiting<'a> {
         match returned {
             Ok(value) => (self.process, value, told),
             Err((error, lines)) => {
-                let place = place::show(&lines, Location::caller().file());
+                let place = self.host.source.show(&lines);
                 self.host.fail(&format!("Your function has {error}{place}"))
             }
         }

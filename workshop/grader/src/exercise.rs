@@ -8,7 +8,7 @@
 //! thread holds at a fork(2) is never given back. So a test starts its own program again, for itself alone, and forks
 //! there: the one other thread waits for it, and the child has one thread.
 
-use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex};
@@ -29,7 +29,7 @@ use crate::child::Child;
 pub use crate::container::{Container, Parked};
 use crate::host::LeftOut;
 pub use crate::host::{Host, NEEDS, NEEDS_CGROUP_V2, target};
-use crate::place;
+use crate::place::{self, Source};
 use crate::throw_away;
 use crate::verdict::Verdict;
 
@@ -47,12 +47,14 @@ pub const NEEDS_A_CGROUP: &str = "This exercise needs a cgroup of your own";
 /// # Panics
 ///
 /// When the test fails.
+#[track_caller]
 pub fn as_root(read: &str, test: impl FnOnce(&Host)) {
     Exercise::new(read).run(Box::new(test));
 }
 
 /// Runs `test` as an ordinary user of a throw-away host: for exercises that make user namespaces. Arguments
 /// and panics are those of [`as_root`].
+#[track_caller]
 pub fn as_user(read: &str, test: impl FnOnce(&Host)) {
     Exercise { user: true, ..Exercise::new(read) }.run(Box::new(test));
 }
@@ -62,6 +64,7 @@ pub fn as_user(read: &str, test: impl FnOnce(&Host)) {
 ///
 /// No namespace is around it. What it starts is ended, and nothing else is taken back. Arguments and panics are
 /// those of [`as_root`].
+#[track_caller]
 pub fn on_the_machine(read: &str, test: impl FnOnce(&Host)) {
     Exercise { machine: true, ..Exercise::new(read) }.run(Box::new(test));
 }
@@ -72,6 +75,7 @@ pub fn on_the_machine(read: &str, test: impl FnOnce(&Host)) {
 ///   freezer it is what version 2 has instead.
 ///
 /// The other arguments and panics are those of [`as_root`]. Where no cgroup can be had, it says how to get one.
+#[track_caller]
 pub fn with_cgroup(controller: &str, read: &str, test: impl FnOnce(&Host)) {
     Exercise { controller: Some(controller), ..Exercise::new(read) }.run(Box::new(test));
 }
@@ -81,6 +85,8 @@ type Test<'a> = Box<dyn FnOnce(&Host) + 'a>;
 
 /// What a test asks for.
 struct Exercise<'a> {
+    /// The learner's file, which has the test as well.
+    file: &'static str,
     /// Where to read when it fails.
     read: &'a str,
     /// Whether it is run as an ordinary user.
@@ -92,8 +98,10 @@ struct Exercise<'a> {
 }
 
 impl<'a> Exercise<'a> {
+    #[track_caller]
     fn new(read: &'a str) -> Exercise<'a> {
-        Exercise { read, user: false, machine: false, controller: None }
+        let file = Location::caller().file();
+        Exercise { file, read, user: false, machine: false, controller: None }
     }
 
     /// Runs the test in a child of this process, if no other test runs in it, or of the same program's.
@@ -113,6 +121,7 @@ impl<'a> Exercise<'a> {
     /// Runs the test in a child, and returns whether it has come to its end.
     fn run_in_child(&self, test: Test) -> Result<bool> {
         let verdict = Verdict::new()?;
+        let source = Source::read(self.file);
         let root = geteuid().is_root();
         let cgroup = self.make_cgroup(root)?;
         let directory = cgroup.as_ref().map(|cgroup| cgroup.directory.clone());
@@ -131,7 +140,7 @@ impl<'a> Exercise<'a> {
                     }
                     verdict.pass();
                 };
-                self.surround(directory, Box::new(judged))
+                self.surround(directory, source, Box::new(judged))
             })?;
             child.wait()
         };
@@ -152,13 +161,13 @@ impl<'a> Exercise<'a> {
     }
 
     /// Makes what is around the test, as an ordinary user, and runs it there.
-    fn surround(&self, cgroup: Option<PathBuf>, test: Test) -> Result<ExitCode> {
+    fn surround(&self, cgroup: Option<PathBuf>, source: Source, test: Test) -> Result<ExitCode> {
         if self.machine {
-            return run_on_the_machine(|| self.judge(None, test));
+            return run_on_the_machine(|| self.judge(None, source, test));
         }
         let cgroup = cgroup.map(|cgroup| self.child_of(&cgroup)).transpose()?;
         let directory = cgroup.as_deref();
-        throw_away::run(directory, self.user, || self.judge(cgroup.clone(), test))
+        throw_away::run(directory, self.user, || self.judge(cgroup.clone(), source, test))
     }
 
     /// Makes a cgroup below the test's. Made by the user, all of its files are theirs, and not only those that
@@ -171,7 +180,7 @@ impl<'a> Exercise<'a> {
     }
 
     /// Runs the test, in this process.
-    fn judge(&self, cgroup: Option<PathBuf>, test: Test) -> Result<ExitCode> {
+    fn judge(&self, cgroup: Option<PathBuf>, source: Source, test: Test) -> Result<ExitCode> {
         alarm::set(TIMEOUT);
         place::remember();
         let (test_process, said) = (getpid(), Arc::new(Mutex::new(None)));
@@ -181,7 +190,7 @@ impl<'a> Exercise<'a> {
             // A process that the test has started.
             _ => eprintln!("\n{}\n", placed(panic)),
         }));
-        let host = Host::new(self.read, cgroup, self.controller, self.user, self.machine);
+        let host = Host::new(self.read, source, cgroup, self.controller, self.user, self.machine);
         let result = panic::catch_unwind(AssertUnwindSafe(|| test(&host)));
         if let Some(said) = said.lock().ok().and_then(|mut said| said.take()) {
             eprintln!(

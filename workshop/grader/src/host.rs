@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{self, Location};
+use std::panic;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -19,6 +19,7 @@ use testbed::{cgroup, probe, reading};
 
 use crate::container::{Container, Parked, Process, Value, Waiting, learn};
 use crate::moment::{self, Mounts};
+use crate::place::Source;
 use crate::shows::Shows;
 use crate::state::State;
 use crate::verdict;
@@ -35,6 +36,8 @@ pub(crate) struct LeftOut;
 
 /// A throw-away host, on which a test runs.
 pub struct Host {
+    /// The learner's file.
+    pub(crate) source: Source,
     pub(crate) read: String,
     cgroup: Option<PathBuf>,
     /// What its cgroup is there for.
@@ -57,6 +60,7 @@ impl Host {
     /// Returns the host that this process is on.
     pub(crate) fn new(
         read: &str,
+        source: Source,
         cgroup: Option<PathBuf>,
         controller: Option<&str>,
         user: bool,
@@ -65,6 +69,7 @@ impl Host {
         let controller = controller.unwrap_or_default().into();
         Host {
             read: read.into(),
+            source,
             cgroup,
             controller,
             this: getpid(),
@@ -248,7 +253,6 @@ impl Host {
         let watched = (!watched.is_empty()).then_some(watched);
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
-        let file = Location::caller().file();
         let (calls, announcer) = watched.map(|_| UnixStream::pair().expect("sockets")).unzip();
         assert_eq!(getpid(), self.this, "only the test starts functions");
         // SAFETY: this process has one thread, so that the child has all of it.
@@ -260,7 +264,7 @@ impl Host {
             ForkResult::Child => {
                 drop((release, outcome, calls));
                 verdict::close();
-                learn(function, file, hold, report, watched.zip(announcer))
+                learn(function, &self.source, hold, report, watched.zip(announcer))
             }
         }
     }
