@@ -101,9 +101,10 @@ fn a_start_in_the_background_waits_for_the_foreground(stage: &Stage) {
     stage.sh("true").ok();
     let mut terminal = Terminal::in_bash(stage);
     terminal.ask("$STAGE &", "outside$ ");
-    thread::sleep(Duration::from_millis(500));
+    // On a busy machine it takes its time.
+    terminal
+        .ask("until jobs | grep -q Stopped; do sleep 0.1; done; echo is sto''pped", "is stopped");
     terminal.ask("hostname", crate::HOSTNAME);
-    terminal.ask("jobs", "Stopped");
     terminal.enter("fg");
     terminal.keys("echo in''side\r");
     terminal.see("inside");
