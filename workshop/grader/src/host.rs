@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
 use nix::libc::c_long;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2};
+use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2, read};
 use testbed::{cgroup, probe, reading};
 
 use crate::container::{Container, Parked, Process, Value, Waiting, learn};
@@ -259,6 +259,9 @@ impl Host {
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { child } => {
                 let process = Process::new(child, self.cgroup.clone());
+                // Only when it has said that it is there, it can be looked at: fork(3) blocks signals for a moment.
+                drop((hold, report, announcer));
+                let _ = read(&outcome, &mut [0]);
                 Waiting::new(self, process, release, outcome, calls)
             }
             ForkResult::Child => {
