@@ -11,11 +11,14 @@ const NONE: Option<&str> = None;
 fn container() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    let (ready, tell) = nix::unistd::pipe()?;
     if let nix::unistd::ForkResult::Child = unsafe { nix::unistd::fork() }? {
         set_up()?;
         nix::sys::prctl::set_name(c"sleep")?;
+        nix::unistd::write(&tell, b"!")?;
         nix::unistd::pause();
     }
+    nix::unistd::read(&ready, &mut [0])?;
     return Ok(());
     let mut sleep = Command::new("sleep");
     sleep.arg("1000");
