@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
 use nix::libc;
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, stat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 
 use crate::diagnosis::{Cause, Known};
 
@@ -76,19 +76,6 @@ impl MountPoint {
     }
 }
 
-/// Whether the host's /dev has the device `name`.
-pub(crate) fn has_device(name: &str) -> bool {
-    stat(&device_path(name)).is_ok_and(|found| is_device(&found))
-}
-
-fn device_path(name: &str) -> PathBuf {
-    Path::new("/dev").join(name)
-}
-
-fn is_device(found: &FileStat) -> bool {
-    SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFCHR
-}
-
 /// Returns a path that leads to what a descriptor is open for.
 pub fn path(descriptor: &impl AsRawFd) -> PathBuf {
     format!("/proc/self/fd/{}", descriptor.as_raw_fd()).into()
@@ -101,14 +88,12 @@ pub fn path(descriptor: &impl AsRawFd) -> PathBuf {
 /// open(2): ENOENT where there is none. [`Cause::NoDevice`] where it is no character device: a file would keep what the
 /// container writes to it.
 pub fn open_device(name: &str) -> Result<OwnedFd> {
-    let path = device_path(name);
-    let device = openat(AT_FDCWD, &path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+    let path = Path::new("/dev").join(name);
+    let device = open(&path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .with_context(|| format!("open {}", path.display()))?;
-    let found = fstat(&device).with_context(|| format!("look at {}", path.display()))?;
-    ensure!(
-        is_device(&found),
-        Known::new(Cause::NoDevice, format!("{} is no device", path.display()))
-    );
+    let mode = fstat(&device).with_context(|| format!("look at {}", path.display()))?.st_mode;
+    let is_device = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFCHR;
+    ensure!(is_device, Known::new(Cause::NoDevice, format!("{} is no device", path.display())));
     Ok(device)
 }
 

@@ -152,7 +152,9 @@ impl HostFacts {
             sysctl: has("sysctl"),
             // Nothing is asked for, and given.
             unshare: has("unshare") && unshare(CloneFlags::empty()).is_ok(),
-            missing_device: DEVICES.into_iter().find(|(name, _)| !mounts::has_device(name)),
+            missing_device: DEVICES
+                .into_iter()
+                .find(|(name, _)| mounts::open_device(name).is_err()),
             wsl: wsl(&read("/proc/sys/kernel/osrelease")),
             max_user_namespaces: sysctl("user/max_user_namespaces"),
             low_namespace_limits: LIMITS

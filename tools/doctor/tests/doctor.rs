@@ -346,14 +346,13 @@ fn a_device_that_is_missing_is_told_and_can_be_made(stage: &Stage) {
     for (name, numbers, instead) in
         [("tty", "5 0", ""), ("null", "1 3", ""), ("null", "1 3", "touch"), ("tty", "5 0", "mkdir")]
     {
-        let mut command = format!("mknod -m 666 /dev/{name} c {numbers}");
-        let mut put = String::new();
-        let mut said = "ENOENT";
-        if !instead.is_empty() {
-            command = format!("mv -T /dev/{name} /dev/{name}.old && {command}");
-            put = format!("{instead} /dev/{name};");
-            said = "is no device";
-        }
+        let make = format!("mknod -m 666 /dev/{name} c {numbers}");
+        let (put, said, command) = if instead.is_empty() {
+            (String::new(), "ENOENT", make)
+        } else {
+            let move_away = format!("mv -T /dev/{name} /dev/{name}.old");
+            (format!("{instead} /dev/{name};"), "is no device", format!("{move_away} && {make}"))
+        };
         // In one go: nothing can be started here without /dev/null.
         let script = format!(
             "umount -l /dev/{name} 2>/tmp/log; rm /dev/{name}; {put} \"$0\" || true; {command}"
