@@ -47,11 +47,10 @@ impl Tried {
         Tried(noted.lines().filter_map(line).collect())
     }
 
-    /// Returns what is known of an exercise as it is now, without trying it.
-    pub fn of(&self, exercise: &Exercise, folder: &Path) -> Option<Outcome> {
+    /// Returns what is known of an exercise with this text, without trying it.
+    pub fn of(&self, exercise: &Exercise, text: &str) -> Option<Outcome> {
         let (number, outcome) = self.0.get(&exercise.name)?;
-        let text = fs::read_to_string(folder.join("exercises").join(exercise.file())).ok()?;
-        (number_of(&text) == *number).then(|| outcome.clone())
+        (number_of(text) == *number).then(|| outcome.clone())
     }
 
     /// Tries those that have changed, and notes what has come of it. `tell` is called before each.
@@ -67,11 +66,10 @@ impl Tried {
         let mut tried = Tried::read(folder);
         let mut outcomes = Vec::new();
         for exercise in exercises {
-            let file = folder.join("exercises").join(exercise.file());
+            let file = folder.join(exercise.source());
             let text =
                 fs::read_to_string(&file).with_context(|| format!("read {}", quoted(&file)))?;
-            let known = tried.of(exercise, folder);
-            let outcome = match known {
+            let outcome = match tried.of(exercise, &text) {
                 Some(outcome) => outcome,
                 None if is_handed_out(exercise, &file, &text, folder) => Outcome::NotBegun,
                 None => {
@@ -127,14 +125,14 @@ pub fn attempt(exercise: &Exercise, folder: &Path) -> Result<Outcome> {
 /// Whether an exercise is as it was handed out: as in the clone, or in the clone itself as git has it. (Who has committed
 /// there what they have solved, has taken the `TODO` out.)
 fn is_handed_out(exercise: &Exercise, file: &Path, text: &str, folder: &Path) -> bool {
-    let original = workshop().join("exercises").join(exercise.file());
+    let original = workshop().join(exercise.source());
     let same =
         |one: &Path, other: &Path| fs::canonicalize(one).ok() == fs::canonicalize(other).ok();
     if !same(file, &original) {
         return fs::read_to_string(original).is_ok_and(|original| original == text);
     }
     let mut git = Command::new("git");
-    let path = format!("HEAD:./{}", Path::new("exercises").join(exercise.file()).display());
+    let path = format!("HEAD:./{}", exercise.source().display());
     git.args(["show", &path]).current_dir(folder).stdin(Stdio::null()).stderr(Stdio::null());
     let is_committed = git.output().is_ok_and(|output| output.stdout == text.as_bytes());
     is_committed && text.contains("// TODO")

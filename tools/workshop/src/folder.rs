@@ -180,7 +180,7 @@ pub fn reset(folder: &Path, name: &str, info: &Info) -> Result<()> {
     let is_stage = workshop().join("stages").join(name).join("src").is_dir();
     let what = match is_stage {
         true => Path::new("stages").join(name),
-        false => Path::new("exercises").join(info.exercise(name)?.file()),
+        false => info.exercise(name)?.source(),
     };
     ensure!(folder.join(&what).exists(), "{} is not here", quoted(&what));
     let (here, there) = (fs::canonicalize(folder.join(&what))?, workshop().join(&what));

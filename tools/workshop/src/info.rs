@@ -100,6 +100,11 @@ impl Exercise {
         Ok(Exercise { name: value("name")?, directory: value("dir")?, minutes, text })
     }
 
+    /// Its file, in a folder with exercises.
+    pub fn source(&self) -> PathBuf {
+        Path::new("exercises").join(self.file())
+    }
+
     /// Its file, below `exercises` or `solutions`.
     pub fn file(&self) -> PathBuf {
         Path::new(&self.directory).join(format!("{}.rs", self.name))

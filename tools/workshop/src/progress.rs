@@ -41,9 +41,12 @@ impl Noted {
         let current = lines.next().filter(is_known).map(str::to_owned);
         let by_rustlings: Vec<_> = lines.filter(is_known).collect();
         let tried = Tried::read(folder);
-        let is_done = |exercise: &&Exercise| match tried.of(exercise, folder) {
-            Some(outcome) => outcome == Outcome::Passes,
-            None => by_rustlings.contains(&exercise.name.as_str()),
+        let is_done = |exercise: &&Exercise| {
+            let text = fs::read_to_string(folder.join(exercise.source()));
+            match text.ok().and_then(|text| tried.of(exercise, &text)) {
+                Some(outcome) => outcome == Outcome::Passes,
+                None => by_rustlings.contains(&exercise.name.as_str()),
+            }
         };
         let done: Vec<_> =
             exercises.iter().filter(is_done).map(|exercise| exercise.name.clone()).collect();
@@ -54,7 +57,7 @@ impl Noted {
         let noted = fs::read_to_string(folder.join(NOTED)).unwrap_or_default();
         let split = |line: &str| line.split_once('\t').map(|(name, how)| (name.into(), how.into()));
         let stages = noted.lines().filter_map(split).collect();
-        let files = exercises.iter().map(|exercise| folder.join("exercises").join(exercise.file()));
+        let files = exercises.iter().map(|exercise| folder.join(exercise.source()));
         let stages_files = Stage::all(folder)?
             .into_iter()
             .map(|stage| folder.join("stages").join(stage.name).join("src/main.rs"));
@@ -85,10 +88,8 @@ pub fn show(folder: &Path) -> Result<()> {
     let stages = Stage::all(folder)?;
     let mut note = String::new();
     for stage in &stages {
-        if stage.is_begun()? {
-            trying(&stage.name);
-        }
-        note += &format!("{}\t{}\n", stage.name, stage.words(&stage.outcome(folder)?));
+        let outcome = stage.outcome(folder, trying)?;
+        note += &format!("{}\t{}\n", stage.name, stage.words(&outcome));
     }
     let file = folder.join(NOTED);
     fs::write(&file, note).with_context(|| format!("write {}", quoted(&file)))?;

@@ -60,7 +60,7 @@ impl Stage {
     /// # Errors
     ///
     /// A file can't be read.
-    pub fn is_begun(&self) -> Result<bool> {
+    fn is_begun(&self) -> Result<bool> {
         let number: u32 = self.name.get(..2).unwrap_or_default().parse().context("a number")?;
         let clone = workshop().join("..");
         let before = format!("{:02}-", number - 1);
@@ -80,14 +80,16 @@ impl Stage {
     /// Builds it, and tries what its `TODO`s ask for, if somebody has begun it.
     ///
     /// - `folder`: where the workspace is.
+    /// - `tell`: is called with its name before.
     ///
     /// # Errors
     ///
     /// Cargo can't be started, or a file can't be read.
-    pub fn outcome(&self, folder: &Path) -> Result<Outcome> {
+    pub fn outcome(&self, folder: &Path, tell: impl Fn(&str)) -> Result<Outcome> {
         if !self.is_begun()? {
             return Ok(Outcome::NotBegun);
         }
+        tell(&self.name);
         let mut cargo = cargo(folder);
         cargo.args(["test", "-q", "-p", &self.package, "--test", "by-steps"]);
         let output = cargo.output().context("start cargo")?;
