@@ -72,7 +72,7 @@ pub(crate) fn learn(
     }
     let result = match result {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err((format!("returned an error: {error:#}"), source.lines(&error))),
+        Ok(Err(error)) => Err((format!("{}{error:#}", exercise::RETURNED), source.lines(&error))),
         Err(_) => {
             let said = said.lock().map_or(String::new(), |said| said.clone());
             Err((format!("panicked: {said}"), Vec::new()))

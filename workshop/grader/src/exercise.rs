@@ -23,7 +23,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Gid, Uid, alarm, geteuid, getpid, setgid, setgroups, setuid};
 use testbed::host::ORDINARY;
-use testbed::{cgroup, probe};
+use testbed::{cgroup, probe, reading};
 
 use crate::child::Child;
 pub use crate::container::{Container, Parked};
@@ -87,8 +87,8 @@ type Test<'a> = Box<dyn FnOnce(&Host) + 'a>;
 struct Exercise<'a> {
     /// The learner's file, which has the test as well.
     file: &'static str,
-    /// Where to read when it fails.
-    read: &'a str,
+    /// Where to read when it fails. Found before root becomes an ordinary user, who may not read the book in root's home.
+    read: String,
     /// Whether it is run as an ordinary user.
     user: bool,
     /// Whether it is run without a host around it.
@@ -99,8 +99,9 @@ struct Exercise<'a> {
 
 impl<'a> Exercise<'a> {
     #[track_caller]
-    fn new(read: &'a str) -> Exercise<'a> {
+    fn new(read: &str) -> Exercise<'a> {
         let file = Location::caller().file();
+        let read = reading::say(read);
         Exercise { file, read, user: false, machine: false, controller: None }
     }
 
@@ -190,7 +191,7 @@ impl<'a> Exercise<'a> {
             // A process that the test has started.
             _ => eprintln!("\n{}\n", placed(panic)),
         }));
-        let host = Host::new(self.read, source, cgroup, self.controller, self.user, self.machine);
+        let host = Host::new(&self.read, source, cgroup, self.controller, self.user, self.machine);
         let result = panic::catch_unwind(AssertUnwindSafe(|| test(&host)));
         if let Some(said) = said.lock().ok().and_then(|mut said| said.take()) {
             eprintln!(
@@ -212,20 +213,29 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
 }
 
+/// The words of a failure whose error has lines that it has come from.
+pub(crate) const RETURNED: &str = "returned an error: ";
+
 /// The environment variable that is set when a program of tests has been started for one of them.
 const ALONE: &str = "EXERCISE_ALONE";
 
 /// Runs the test that this thread runs, which libtest has named it after, once more, without others beside it.
 fn run_alone() {
     let name = thread::current().name().expect("libtest names its threads").to_owned();
-    let this = Command::new("/proc/self/exe")
-        .args(["--exact", &name, "--include-ignored", "--nocapture", "--test-threads=1"])
-        .env(ALONE, "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output();
-    let output = this.expect("this program starts");
+    let run = |with_lines: bool| {
+        let mut this = Command::new("/proc/self/exe");
+        this.args(["--exact", &name, "--include-ignored", "--nocapture", "--test-threads=1"]);
+        this.env(ALONE, "1").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        if !with_lines {
+            place::leave_out(&mut this);
+        }
+        this.output().expect("this program starts")
+    };
+    // To find the lines of an error takes longer than most tests. So it is done when there is one.
+    let mut output = run(false);
+    if place::is_wanted() && String::from_utf8_lossy(&output.stderr).contains(RETURNED) {
+        output = Some(run(true)).filter(|again| !again.status.success()).unwrap_or(output);
+    }
     // Again for libtest, which shows it with the test that it belongs to.
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {

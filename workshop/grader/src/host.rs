@@ -15,7 +15,7 @@ use nix::fcntl::OFlag;
 use nix::libc::c_long;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2, read};
-use testbed::{cgroup, probe, reading};
+use testbed::{cgroup, probe};
 
 use crate::container::{Container, Parked, Process, Value, Waiting, learn};
 use crate::moment::{self, Mounts};
@@ -308,6 +308,11 @@ impl Host {
         probe::namespace(self.this, kind).display().to_string()
     }
 
+    /// Returns its namespaces, by their names in /proc/PID/ns.
+    pub(crate) fn namespaces(&self) -> BTreeMap<String, String> {
+        namespaces(self.this)
+    }
+
     /// Reads a file of /proc/PID of the test's own process, such as `mounts`.
     pub fn read(&self, file: &str) -> String {
         probe::read(self.this, file)
@@ -388,7 +393,7 @@ impl Host {
     /// Ends the test as failed, with where to read.
     #[track_caller]
     pub fn fail(&self, why: &str) -> ! {
-        panic!("{why}\n{}", reading::say(&self.read))
+        panic!("{why}\n{}", self.read)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use nix::unistd::Pid;
-use testbed::{probe, reading};
+use testbed::probe;
 
 use crate::host::{Host, namespaces};
 use crate::own::{self, Lines};
@@ -111,7 +111,7 @@ impl Host {
             let shown = self.shows("what your function leaves to be looked at", surprise);
             shown.wrong("", &"what the task says")
         });
-        format!("{fault}\n{}", reading::say(&self.read))
+        format!("{fault}\n{}", self.read)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use nix::libc::{self, c_int, c_long};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
 use testbed::probe;
 
 use crate::host::{Host, namespaces};
@@ -68,35 +69,37 @@ pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> 
         return written(&call.file, hosts, host.cgroup_or_none())
             .map(|place| (DONE, format!("a write to {place}")));
     }
-    let entered = if call.number == libc::SYS_unshare { call.arguments[0] } else { 0 };
-    let entered = KINDS.iter().filter(|(flag, _)| entered & *flag as u64 != 0);
-    let mut kinds: Vec<_> = entered.map(|(_, kind)| (*kind).to_owned()).collect();
-    if call.number == libc::SYS_setns {
-        kinds = joined(call);
-    }
+    let kinds = match call.number {
+        libc::SYS_unshare => kinds(call.arguments[0]).collect(),
+        libc::SYS_setns => joined(call),
+        _ => return None,
+    };
     let mut others = kinds.into_iter().filter(|kind| !host.kind_may_change(kind));
-    others.next().map(|kind| (NAMESPACE, kind))
+    others.next().map(|kind| (NAMESPACE, kind.to_owned()))
+}
+
+/// Returns the kinds of namespaces that these flags of clone(2) are for.
+fn kinds(flags: u64) -> impl Iterator<Item = &'static str> {
+    KINDS.iter().filter(move |(flag, _)| flags & *flag as u64 != 0).map(|(_, kind)| *kind)
 }
 
 /// Returns the kinds of the namespaces that a call of setns(2) is about to enter, and has not yet.
-fn joined(call: &Call) -> Vec<String> {
+fn joined(call: &Call) -> Vec<&'static str> {
+    let now = namespaces(call.process);
     let target = call.file.display().to_string();
-    let flags = call.arguments[1];
-    if let Some((kind, _)) = target.split_once(":[").filter(|(kind, _)| !kind.contains('/')) {
-        let now = namespaces(call.process);
-        if kind != "anon_inode" {
-            return if now.get(kind) == Some(&target) { Vec::new() } else { vec![kind.to_owned()] };
-        }
-        // A pidfd, of which only its process knows the number, and of which the kernel shows it.
-        let info = probe::read(call.process, &format!("fdinfo/{}", call.arguments[0]));
-        let process = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-        let there = process.map(nix::unistd::Pid::from_raw).map(namespaces).unwrap_or_default();
-        let entered = KINDS.iter().filter(|(flag, _)| flags & *flag as u64 != 0);
-        let others =
-            entered.filter(|(_, kind)| there.is_empty() || there.get(*kind) != now.get(*kind));
-        return others.map(|(_, kind)| (*kind).to_owned()).collect();
+    if !target.starts_with("anon_inode:[") {
+        let is_new = |kind: &&str| {
+            target.starts_with(&format!("{kind}:[")) && now.get(*kind) != Some(&target)
+        };
+        return KINDS.iter().map(|(_, kind)| *kind).filter(is_new).collect();
     }
-    Vec::new()
+    // A pidfd, of which only its process knows the number, and of which the kernel shows it.
+    let info = probe::read(call.process, &format!("fdinfo/{}", call.arguments[0]));
+    let process = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    let there = process.map(Pid::from_raw).map(namespaces).unwrap_or_default();
+    kinds(call.arguments[1])
+        .filter(|kind| there.is_empty() || there.get(*kind) != now.get(*kind))
+        .collect()
 }
 
 /// Returns which of the host's settings or limits a write is to.

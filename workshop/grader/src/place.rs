@@ -3,6 +3,7 @@
 
 use std::backtrace::Backtrace;
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::Error;
@@ -66,6 +67,12 @@ pub(crate) fn remember() {
     }
 }
 
-fn is_wanted() -> bool {
+/// Has a program that is about to be started do without.
+pub(crate) fn leave_out(command: &mut Command) {
+    command.env(VARIABLE, "0");
+}
+
+/// Whether the environment lets lines be found.
+pub(crate) fn is_wanted() -> bool {
     env::var_os(VARIABLE).is_none_or(|value| value != "0")
 }

@@ -4,9 +4,6 @@ use std::fmt::Display;
 
 use crate::host::Host;
 
-/// The kinds of namespaces, by their names in /proc/PID/ns.
-const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
-
 /// What the kernel shows, to be compared with what it should show.
 pub struct Shows<'a> {
     pub(crate) host: &'a Host,
@@ -54,9 +51,7 @@ impl Shows<'_> {
 
     /// Returns a value, and that it is the host's namespace, where it is: from its number nobody could tell.
     fn named(&self, value: &str) -> String {
-        let is_hosts = NAMESPACES.iter().any(|kind| {
-            value.starts_with(&format!("{kind}:[")) && value == self.host.namespace(kind)
-        });
+        let is_hosts = self.host.namespaces().values().any(|own| own == value);
         if is_hosts { format!("{value}, the host's") } else { value.to_owned() }
     }
 
