@@ -17,6 +17,7 @@ use testbed::cgroup;
 use testbed::snapshot::Snapshot;
 
 mod attempt;
+mod folders;
 mod limit;
 mod output;
 mod report;
@@ -76,7 +77,8 @@ fn start(args: &Args) -> Result<ExitCode> {
         }
         Some(Command::Apparmor) => {
             let this = env::current_exe().context("find this program")?;
-            say!("{}", apparmor_profile(&this).trim_end());
+            let learner = folders::of_a_learner();
+            say!("{}", apparmor_profile(&this, learner.as_deref()).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Attempt { stage }) => Ok(attempt::run(Stage::of_number(*stage)?)),
@@ -125,7 +127,9 @@ fn compare(file: &Path) -> Result<ExitCode> {
 
 /// A profile for all programs beside this one, their tests, and those of the workshop: apparmor.d(5). It allows
 /// everything, user namespaces included, as Ubuntu's own profiles for browsers do.
-fn apparmor_profile(program: &Path) -> String {
+///
+/// - `learner`: a folder of exercises, which are built in there. It has a profile of its own.
+fn apparmor_profile(program: &Path, learner: Option<&Path>) -> String {
     let directory = program.parent().unwrap_or(Path::new("/"));
     let target = directory.parent().filter(|parent| parent.ends_with("target"));
     let programs = match (target.and_then(Path::parent), directory.file_name()) {
@@ -135,10 +139,15 @@ fn apparmor_profile(program: &Path) -> String {
         }
         _ => format!("{}/*", escaped(directory)),
     };
-    format!(
-        "abi <abi/4.0>,\ninclude <tunables/global>\n\n\
-         profile containers \"{programs}\" flags=(unconfined) {{\n  userns,\n}}\n"
-    )
+    let mut text = "abi <abi/4.0>,\ninclude <tunables/global>\n".to_owned();
+    let learner = learner.map(|folder| format!("{}/target/debug/{{,deps/}}*", escaped(folder)));
+    for (name, programs) in [("containers", Some(programs)), ("containers-exercises", learner)] {
+        if let Some(programs) = programs {
+            text +=
+                &format!("\nprofile {name} \"{programs}\" flags=(unconfined) {{\n  userns,\n}}\n");
+        }
+    }
+    text
 }
 
 /// Takes their meaning from the characters of a path that AppArmor would give one.

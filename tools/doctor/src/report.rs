@@ -12,6 +12,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use common::diagnosis::{Cause, Known, PAGE};
 use common::forwarding;
 use common::host_facts::{Cgroups, HostFacts, RootMount};
+use common::quote::quoted;
 use common::reexec::Step;
 use common::rootfs;
 use nix::errno::Errno;
@@ -20,6 +21,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::geteuid;
 
 use crate::attempt::{Diagnosis, Trouble};
+use crate::folders;
 use crate::output::say;
 use crate::stages::{STAGES, Stage};
 
@@ -109,6 +111,9 @@ pub fn run() -> Result<ExitCode> {
         print_row(stage, findings, (root, &facts), &bridge, &mut causes);
     }
     print_root_directory();
+    if let Some(clone) = folders::to_type_in() {
+        say!("These commands are for the clone: cd {}", quoted(clone));
+    }
     causes.print();
     let is_ready = |(stage, findings): (&Stage, &Findings)| {
         stage.folder == "05-user"

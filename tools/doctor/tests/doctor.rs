@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             places::a_default_root_directory_that_is_not_whole_can_be_made_anew,
             places::a_root_directory_is_made_where_there_is_none_and_nowhere_else,
             a_profile_for_apparmor_names_the_programs_of_this_folder,
+            what_is_typed_in_a_learners_folder_is_for_that_folder_or_the_clone_is_named,
             places::a_file_in_the_place_of_a_root_directory_is_told_with_another_place,
             places::a_link_in_the_place_of_a_root_directory_is_removed_and_not_what_it_leads_to,
             without_an_id_nothing_runs_and_sudo_is_not_offered,
@@ -418,6 +419,35 @@ fn a_profile_for_apparmor_names_the_programs_of_this_folder(stage: &Stage) {
     {
         let check = "\"$0\" apparmor | /sbin/apparmor_parser --skip-kernel-load --skip-cache";
         sh(stage, check);
+    }
+}
+
+fn what_is_typed_in_a_learners_folder_is_for_that_folder_or_the_clone_is_named(stage: &Stage) {
+    for folder in ["/tmp/the clone/tools/doctor", "/tmp/the clone/workshop", "/tmp/mine/stages"] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    for workspace in ["/tmp/the clone", "/tmp/the clone/workshop", "/tmp/mine"] {
+        fs::write(Path::new(workspace).join("Cargo.lock"), "").unwrap();
+    }
+    let typed_in = |folder: &str, words: &[&str]| {
+        let mut command = stage.command();
+        // As Cargo does it.
+        command.env("CARGO_MANIFEST_DIR", "/tmp/the clone/tools/doctor").current_dir(folder);
+        Output::of(command.args(words)).stdout
+    };
+    let line = "\nThese commands are for the clone: cd '/tmp/the clone'\n";
+    for (folder, workspace) in [
+        ("/tmp/mine/stages", Some("/tmp/mine")),
+        ("/tmp/the clone/workshop", Some("/tmp/the clone/workshop")),
+        ("/tmp/the clone/tools", None),
+        ("/usr", None),
+    ] {
+        assert_eq!(typed_in(folder, &[]).contains(line), workspace.is_some(), "{folder}");
+        let profile = typed_in(folder, &["apparmor"]);
+        let of_learner = profile.split("profile containers-exercises \"").nth(1);
+        let programs = of_learner.and_then(|rest| rest.split('"').next());
+        let expected = workspace.map(|workspace| format!("{workspace}/target/debug/{{,deps/}}*"));
+        assert_eq!(programs, expected.as_deref(), "{folder}: {profile}");
     }
 }
 
