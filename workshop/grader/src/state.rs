@@ -118,7 +118,7 @@ impl State {
     /// - `own`: a process that is there of right, with all that come from it.
     pub(crate) fn changes(&self, own: Pid) -> Vec<String> {
         let now = State::take(self.cgroup.as_deref());
-        let changes = self.snapshot.changes();
+        let changes = self.snapshot.changes_to(&now.snapshot);
         let is_table = |line: &&String| line.starts_with("{\"table\":");
         let lines = changes.new.iter().map(|(_, line)| line).filter(is_table);
         let tables: BTreeSet<_> = lines.filter_map(|line| table(line)).collect();
@@ -263,6 +263,9 @@ fn add_files(directory: &Path, lines: &mut BTreeSet<String>) {
 fn add_ports(table: &str, lines: &mut BTreeSet<String>) {
     /// A connection, and what is left of one, are no ports that are taken: TCP_LISTEN, and TCP_CLOSE for UDP.
     const TAKEN: [&str; 2] = ["0A", "07"];
+    if !has_sockets(table) {
+        return;
+    }
     let text = fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default();
     for line in text.lines().skip(1) {
         let columns: Vec<_> = line.split_whitespace().collect();
@@ -273,6 +276,15 @@ fn add_ports(table: &str, lines: &mut BTreeSet<String>) {
             lines.insert(format!("port: {table} {place}"));
         }
     }
+}
+
+/// Whether a network namespace can have a socket in a table, by /proc/self/net/sockstat. The kernel has one table of TCP for
+/// all namespaces, and goes through hundreds of thousands of rows to show what one of them has.
+fn has_sockets(table: &str) -> bool {
+    let files = ["sockstat", "sockstat6"].map(|file| format!("/proc/self/net/{file}"));
+    let counts = files.map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
+    let none = format!("{}: inuse 0", table.to_uppercase());
+    !counts.lines().any(|line| line == none || line.starts_with(&format!("{none} ")))
 }
 
 /// Adds the settings in a directory of /proc/sys.

@@ -121,7 +121,8 @@ impl Snapshot {
         self.changes_to(&Snapshot::take(self.cgroup.as_deref()))
     }
 
-    fn changes_to(&self, now: &Snapshot) -> Changes {
+    /// Returns what has changed from this snapshot to a later one.
+    pub fn changes_to(&self, now: &Snapshot) -> Changes {
         Changes { gone: self.minus(now), new: now.minus(self) }
     }
 
