@@ -38,6 +38,7 @@ mod tests {
     fn the_container_has_its_domain_name() {
         exercise::as_root(READ, |host| {
             host.may_change(&["uts"]);
+            host.may_leave(&["+ domain name"]);
             for name in ["cellar", "the-room-below-the-kitchen", "c"] {
                 let container = host.start(|| container(name));
                 host.shows("the container's NIS domain name", host.inside(&container, domain_name))
@@ -50,6 +51,7 @@ mod tests {
     fn the_host_keeps_its_domain_name() {
         exercise::as_root(READ, |host| {
             host.may_change(&["uts"]);
+            host.may_leave(&["+ domain name"]);
             let before = domain_name();
             // Before the call is made, and not only afterwards, when a name can have been put back.
             let mut namespaces = String::new();
@@ -67,6 +69,7 @@ mod tests {
     fn the_hostname_is_the_same_on_both_sides() {
         exercise::as_root(READ, |host| {
             host.may_change(&["uts"]);
+            host.may_leave(&["+ domain name"]);
             let before = hostname();
             let container = host.start(|| container("cellar"));
             host.shows("the container's hostname", host.inside(&container, hostname))
@@ -79,6 +82,7 @@ mod tests {
     fn a_name_of_65_bytes_is_an_error() {
         exercise::as_root(READ, |host| {
             host.may_change(&["uts"]);
+            host.may_leave(&["+ domain name"]);
             if host.run(|| Ok(container(&"x".repeat(65)).is_ok())) {
                 host.fail("The kernel takes no name of 65 bytes, and your function says that all is well.");
             }

@@ -1,6 +1,6 @@
 //! A learner's function in a process of its own.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,6 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -16,6 +17,7 @@ use common::reexec;
 use nix::libc::c_long;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, pause, read, write};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,6 +101,33 @@ impl Process {
         Process { pid, cgroup }
     }
 
+    /// Says why no line comes from it, after the pipe has been closed for it.
+    fn why_silent(&self) -> String {
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        for _ in 0..40 {
+            match waitid(Id::Pid(self.pid), look) {
+                // It closes what it has open before it has ended.
+                Ok(WaitStatus::StillAlive) => thread::sleep(Duration::from_millis(25)),
+                Ok(WaitStatus::Signaled(_, signal, _)) => {
+                    return format!(
+                        "Your function's process has been ended by a signal: {signal}."
+                    );
+                }
+                _ => {
+                    return "Your function has ended its process instead of returning, or has executed another \
+                            program in it, which has ended."
+                        .into();
+                }
+            }
+        }
+        let own = |pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
+        if own(self.pid) == own(getpid()) {
+            "Your function has closed descriptors that are not its own.".into()
+        } else {
+            "Your function has executed another program in its place instead of returning.".into()
+        }
+    }
+
     /// Whether its freezer is one of these.
     fn is_below(&self, cgroup: &Path) -> bool {
         let own = cgroup::of_controller(self.pid, "freezer");
@@ -161,7 +190,7 @@ impl<'a> Waiting<'a> {
         let listener = self.calls.as_ref().and_then(Listener::receive);
         let line = self.line(listener, look);
         if line.is_empty() {
-            self.host.fail("Your function has ended its process instead of returning.");
+            self.host.fail(&self.process.why_silent());
         }
         let (returned, told) = serde_json::from_slice::<Report>(&line).unwrap_or_else(|_| {
             self.host.fail("Your function has written to a descriptor that is not its own.")

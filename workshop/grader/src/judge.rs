@@ -1,8 +1,12 @@
 //! What of a learner's function is wrong whatever its test is about: it leaves or takes away what it has no business with.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
+use nix::sched::{CloneFlags, setns};
+use nix::sys::utsname::uname;
 use nix::unistd::Pid;
 use testbed::probe;
 
@@ -35,6 +39,7 @@ impl Host {
             return self.note(shown.wrong("what was there before", &""));
         }
         self.judge_namespaces(process, before);
+        self.judge_domain(process, before);
         self.judge_state(process, state);
     }
 
@@ -65,7 +70,7 @@ impl Host {
         let changes = self.not_allowed(changes.collect());
         if !changes.is_empty() {
             let shown =
-                self.shows("what your function changes of its own process", changes.join("\n"));
+                self.shows("what your function changes of its own process", listed(&changes));
             self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
         }
     }
@@ -75,7 +80,7 @@ impl Host {
         let Some(before) = before else { return };
         let changes = self.not_allowed(before.changes(own));
         if !changes.is_empty() {
-            let shown = self.shows("what your function leaves on the host", changes.join("\n"));
+            let shown = self.shows("what your function leaves on the host", listed(&changes));
             self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
         }
     }
@@ -101,6 +106,31 @@ impl Host {
         }
     }
 
+    /// Notes where the other name has changed of a UTS namespace that a function has made or entered: uts_namespaces(7).
+    fn judge_domain(&self, process: Pid, before: &BTreeMap<String, String>) {
+        let now = namespaces(process);
+        let is_other =
+            |kind: &&str| now.get(*kind).is_some_and(|now| before.get(*kind) != Some(now));
+        let may_change = self.not_allowed(vec!["+ domain name".into()]).is_empty();
+        if may_change || !is_other(&"uts") {
+            return;
+        }
+        let others = ["user", "uts"].into_iter().filter(is_other);
+        let files: Vec<_> =
+            others.map(|kind| File::open(format!("/proc/{process}/ns/{kind}"))).collect();
+        let visitor = self.play(|| {
+            // Where it may not be entered, its test says what is wrong with it.
+            let enter =
+                |file: &io::Result<File>| setns(file.as_ref().ok()?, CloneFlags::empty()).ok();
+            Ok(files.iter().all(|file| enter(file).is_some()).then(domain_name))
+        });
+        let shown = visitor.value.filter(|name| *name != domain_name());
+        if let Some(name) = shown {
+            let shown = self.shows("the container's NIS domain name", name);
+            self.note(shown.wrong("", &domain_name()));
+        }
+    }
+
     /// Returns what a failure says where a test has found nothing to look at: what a function has done otherwise, if that is
     /// known, since the one comes of the other.
     pub(crate) fn surprised(&self, surprise: &str) -> String {
@@ -113,6 +143,22 @@ impl Host {
         });
         format!("{fault}\n{}", self.read)
     }
+}
+
+/// Returns the NIS domain name of this process's UTS namespace.
+fn domain_name() -> String {
+    let names = uname().expect("uname has no way to fail");
+    names.domainname().to_string_lossy().into_owned()
+}
+
+/// Returns changes for a message, a line each: the first ones, and how many more there are.
+fn listed(changes: &[String]) -> String {
+    const FIRST: usize = 12;
+    let mut lines: Vec<_> = changes.iter().take(FIRST).cloned().collect();
+    if changes.len() > FIRST {
+        lines.push(format!("and {} more", changes.len() - FIRST));
+    }
+    lines.join("\n")
 }
 
 /// Whether a change is about what has this name, or about something below: `+ file: /tmp/one` is the name of `+ file: /tmp/one, a

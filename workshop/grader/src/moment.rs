@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 
 use nix::libc::{self, c_int, c_long};
@@ -49,7 +50,8 @@ const SETTINGS: [(&str, &str); 5] = [
 /// The calls that tell.
 pub(crate) fn calls() -> Vec<c_long> {
     let changes = CHANGES.iter().map(|(number, _, _)| *number);
-    changes.chain([libc::SYS_unshare, libc::SYS_setns]).chain(WRITES).collect()
+    let namespaces = [libc::SYS_unshare, libc::SYS_setns, libc::SYS_clone, libc::SYS_clone3];
+    changes.chain(namespaces).chain([libc::SYS_io_uring_setup]).chain(WRITES).collect()
 }
 
 /// Returns what is wrong about a call, if anything is: what it is, and what the kernel shows.
@@ -69,8 +71,12 @@ pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> 
         return written(&call.file, hosts, host.cgroup_or_none())
             .map(|place| (DONE, format!("a write to {place}")));
     }
+    if call.number == libc::SYS_io_uring_setup {
+        return Some(("what your function does unseen", "io_uring_setup(2)".into()));
+    }
     let kinds = match call.number {
-        libc::SYS_unshare => kinds(call.arguments[0]).collect(),
+        libc::SYS_unshare | libc::SYS_clone => kinds(call.arguments[0]).collect(),
+        libc::SYS_clone3 => kinds(flags_of_clone3(call).unwrap_or_default()).collect(),
         libc::SYS_setns => joined(call),
         _ => return None,
     };
@@ -81,6 +87,14 @@ pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> 
 /// Returns the kinds of namespaces that these flags of clone(2) are for.
 fn kinds(flags: u64) -> impl Iterator<Item = &'static str> {
     KINDS.iter().filter(move |(flag, _)| flags & *flag as u64 != 0).map(|(_, kind)| *kind)
+}
+
+/// Returns the flags of a call of clone3(2): they begin the structure that its first argument points to.
+fn flags_of_clone3(call: &Call) -> Option<u64> {
+    let memory = File::open(format!("/proc/{}/mem", call.process)).ok()?;
+    let mut flags = [0; size_of::<u64>()];
+    memory.read_exact_at(&mut flags, call.arguments[0]).ok()?;
+    Some(u64::from_ne_bytes(flags))
 }
 
 /// Returns the kinds of the namespaces that a call of setns(2) is about to enter, and has not yet.

@@ -28,6 +28,10 @@ const STATUS: [&str; 15] = [
     "Umask",
 ];
 
+/// What somebody else can set of a process: prlimit(2), setpriority(2), sched_setaffinity(2).
+const BY_OTHERS: [&str; 6] =
+    ["Cpus_allowed", "limit", "nice", "oom_score_adj", "policy", "scheduling of input and output"];
+
 /// What follows from a user namespace that is entered: user_namespaces(7), "Capabilities", and prctl(2).
 const OF_A_USER_NAMESPACE: [&str; 12] = [
     "CapAmb",
@@ -67,6 +71,10 @@ pub(crate) fn seen(pid: Pid) -> Lines {
     for limit in probe::read(pid, "limits").lines().skip(1) {
         note("limit", &limit.split_whitespace().collect::<Vec<_>>().join(" "));
     }
+    note("name", probe::read(pid, "comm").trim_end());
+    // SAFETY: the call takes numbers alone. IOPRIO_WHO_PROCESS is 1: ioprio_get(2).
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, pid.as_raw()) };
+    note("scheduling of input and output", &priority.to_string());
     note("oom_score_adj", probe::read(pid, "oom_score_adj").trim());
     note("personality", probe::read(pid, "personality").trim());
     for name in ["root", "cwd"] {
@@ -83,6 +91,16 @@ pub(crate) fn seen(pid: Pid) -> Lines {
         note("descriptor", &format!("{}, of {}", number.to_string_lossy(), target.display()));
     }
     lines
+}
+
+/// Looks at what others can have set of a process.
+pub(crate) fn set_by_others(pid: Pid) -> Lines {
+    seen(pid).into_iter().filter(|line| is_named(line, &BY_OTHERS)).collect()
+}
+
+fn is_named(line: &str, names: &[&str]) -> bool {
+    let name = line.strip_prefix("own ").and_then(|line| line.split(':').next());
+    name.is_some_and(|name| names.contains(&name))
 }
 
 /// What only the process itself can tell: prctl(2), getitimer(2), environ(7).
@@ -104,13 +122,22 @@ pub(crate) fn told() -> Lines {
         unsafe { libc::prctl(operation, &raw mut value, 0, 0, 0) };
         note(name, value.to_string());
     }
-    // SAFETY: zero is a value that all of its fields can have, and the kernel writes to where it is.
-    let timer = unsafe {
-        let mut timer: libc::itimerval = mem::zeroed();
-        libc::syscall(libc::SYS_getitimer, libc::ITIMER_REAL, &raw mut timer);
-        timer.it_value
-    };
-    note("alarm", (timer.tv_sec != 0 || timer.tv_usec != 0).to_string());
+    for (name, kind) in [
+        ("alarm", libc::ITIMER_REAL),
+        ("alarm of its own time", libc::ITIMER_VIRTUAL),
+        ("alarm of its own time and the kernel's", libc::ITIMER_PROF),
+    ] {
+        // SAFETY: zero is a value that all of its fields can have, and the kernel writes to where it is.
+        let timer = unsafe {
+            let mut timer: libc::itimerval = mem::zeroed();
+            libc::syscall(libc::SYS_getitimer, kind, &raw mut timer);
+            timer.it_value
+        };
+        note(name, (timer.tv_sec != 0 || timer.tv_usec != 0).to_string());
+    }
+    // A line for each: timer_create(2).
+    let timers = fs::read_to_string("/proc/self/timers").unwrap_or_default();
+    note("timers", timers.lines().filter(|line| line.starts_with("ID:")).count().to_string());
     for (name, value) in env::vars_os() {
         note("variable", format!("{name:?} = {value:?}"));
     }
@@ -122,10 +149,6 @@ pub(crate) fn told() -> Lines {
 /// - `user`: whether the process may have entered another user namespace.
 /// - `watched`: whether it has a filter that is not its own doing.
 pub(crate) fn changes(before: &Lines, now: &Lines, user: bool, watched: bool) -> Vec<String> {
-    let is_named = |line: &str, names: &[&str]| {
-        let name = line.strip_prefix("own ").and_then(|line| line.split(':').next());
-        name.is_some_and(|name| names.contains(&name))
-    };
     let counts = |line: &&String| {
         let of_users = user && is_named(line, &OF_A_USER_NAMESPACE);
         let of_the_watch = watched && is_named(line, &["Seccomp", "Seccomp_filters"]);

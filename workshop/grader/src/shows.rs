@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use crate::host::Host;
 
-/// What the kernel shows, to be compared with what it should show.
+/// What the kernel shows, to be compared with what it should show. Its functions take it by value: those come before the ones
+/// of a trait that a learner's file may have.
 pub struct Shows<'a> {
     pub(crate) host: &'a Host,
     pub(crate) what: String,
@@ -14,32 +15,32 @@ pub struct Shows<'a> {
 impl Shows<'_> {
     /// Fails where it is not this value.
     #[track_caller]
-    pub fn should_be(&self, value: impl Display) {
+    pub fn should_be(self, value: impl Display) {
         self.judge(self.value == value.to_string(), "", &value);
     }
 
     /// As [`Shows::should_be`], for what is somebody's, and says whose: `pause's`.
     #[track_caller]
-    pub fn should_be_that(&self, whose: &str, value: impl Display) {
+    pub fn should_be_that(self, whose: &str, value: impl Display) {
         let right = self.value == value.to_string();
         self.judge(right, "", &format_args!("{value}, {whose}"));
     }
 
     /// Fails where it is this value.
     #[track_caller]
-    pub fn should_not_be(&self, value: impl Display) {
+    pub fn should_not_be(self, value: impl Display) {
         self.judge(self.value != value.to_string(), "not ", &value);
     }
 
     /// Fails where this is no part of the value.
     #[track_caller]
-    pub fn should_have(&self, part: impl Display) {
+    pub fn should_have(self, part: impl Display) {
         self.judge(self.value.contains(&part.to_string()), "something with ", &part);
     }
 
     /// Fails where this is a part of the value.
     #[track_caller]
-    pub fn should_not_have(&self, part: impl Display) {
+    pub fn should_not_have(self, part: impl Display) {
         self.judge(!self.value.contains(&part.to_string()), "nothing with ", &part);
     }
 

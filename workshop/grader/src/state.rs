@@ -14,6 +14,8 @@ use serde_json::Value;
 use testbed::snapshot::{Part, Snapshot};
 use testbed::{network, probe};
 
+use crate::own::{self, Lines};
+
 /// The one place of the host where files can be written.
 const FILES: &str = "/tmp";
 
@@ -49,11 +51,14 @@ const LIMITS: [&str; 23] = [
 
 /// Settings of what a namespace has of its own, below /proc/sys: proc_sys(5). (Those of one device, and what follows from
 /// others, are left out.)
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 15] = [
     "fs/mqueue",
     "kernel",
     "net/core",
     "net/ipv4",
+    "net/ipv4/neigh/default",
+    "net/ipv4/route",
+    "net/netfilter",
     "net/ipv4/conf/all",
     "net/ipv4/conf/default",
     "net/ipv4/conf/lo",
@@ -82,8 +87,8 @@ pub(crate) struct State {
     snapshot: Snapshot,
     /// Files, settings and limits, a line each, as in `file: /tmp/letter, 10 bytes, mode 644, of 0 and 0`.
     lines: BTreeSet<String>,
-    /// What they are called, and whether they are stopped.
-    processes: BTreeMap<Pid, String>,
+    /// What they are called, whether they are stopped, and what others can have set of them.
+    processes: BTreeMap<Pid, (String, Lines)>,
     cgroup: Option<PathBuf>,
 }
 
@@ -108,7 +113,10 @@ impl State {
         State {
             snapshot: Snapshot::take(None),
             lines,
-            processes: probe::processes().into_iter().map(|pid| (pid, described(pid))).collect(),
+            processes: probe::processes()
+                .into_iter()
+                .map(|pid| (pid, (described(pid), own::set_by_others(pid))))
+                .collect(),
             cgroup: cgroup.map(Path::to_owned),
         }
     }
@@ -130,7 +138,7 @@ impl State {
         }
         found.extend(self.lines.difference(&now.lines).map(|line| format!("- {line}")));
         found.extend(now.lines.difference(&self.lines).map(|line| format!("+ {line}")));
-        found.extend(self.touched(&now));
+        found.extend(self.touched(&now, own));
         let children = probe::descendants(own).into_iter();
         found.extend(
             children
@@ -146,15 +154,21 @@ impl State {
         found
     }
 
-    /// Returns the processes of the host that have gone, or are stopped.
-    fn touched(&self, now: &State) -> Vec<String> {
-        let touched =
-            self.processes.iter().filter_map(|(pid, before)| match now.processes.get(pid) {
-                None => Some(format!("- process: {pid}, {before}")),
-                Some(after) if after != before => Some(format!("+ process: {pid}, {after}")),
-                Some(_) => None,
-            });
-        touched.collect()
+    /// Returns the processes of the host that have gone, are stopped, or have other limits and the like.
+    ///
+    /// - `own`: one of which that is told otherwise.
+    fn touched(&self, now: &State, own: Pid) -> Vec<String> {
+        let mut touched = Vec::new();
+        for (pid, (name, lines)) in self.processes.iter().filter(|(pid, _)| **pid != own) {
+            match now.processes.get(pid) {
+                None => touched.push(format!("- process: {pid}, {name}")),
+                Some((now, _)) if now != name => touched.push(format!("+ process: {pid}, {now}")),
+                Some((_, now)) => touched.extend(now.difference(lines).map(|line| {
+                    format!("+ process: {pid}, {name}, its {}", &line["own ".len()..])
+                })),
+            }
+        }
+        touched
     }
 
     /// Returns the processes that have come and whose parents have ended. One that is about to end is given time.
@@ -295,6 +309,10 @@ fn add_settings(directory: &str, lines: &mut BTreeSet<String>) {
     {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !is_wanted(&name) {
+            continue;
+        }
+        // It counts what others do.
+        if name == "nf_conntrack_count" {
             continue;
         }
         // There are directories for single devices, too.

@@ -13,15 +13,20 @@ use nix::sys::prctl;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::unistd::Pid;
 
-/// The calls that write to the file that is their first argument.
-pub const WRITES: [c_long; 6] = [
+/// The calls that write to a file.
+pub const WRITES: [c_long; 8] = [
     libc::SYS_write,
     libc::SYS_pwrite64,
     libc::SYS_writev,
     libc::SYS_pwritev,
     libc::SYS_pwritev2,
     libc::SYS_sendfile,
+    libc::SYS_splice,
+    libc::SYS_copy_file_range,
 ];
+
+/// Those of them whose third argument is the file, and not the first.
+const FROM_A_FILE: [c_long; 2] = [libc::SYS_splice, libc::SYS_copy_file_range];
 
 /// What the kernel calls this architecture: linux/audit.h.
 #[cfg(target_arch = "x86_64")]
@@ -35,7 +40,7 @@ pub struct Call {
     pub process: Pid,
     /// Its number, such as `libc::SYS_write`.
     pub number: c_long,
-    /// What its first argument stands for, if that is a descriptor.
+    /// What the descriptor stands for that it is about, if it is about one.
     pub file: PathBuf,
     /// Its arguments, as numbers.
     pub arguments: [u64; 6],
@@ -134,9 +139,10 @@ impl Listener {
             return;
         }
         let process = Pid::from_raw(asked.pid as i32);
-        let link = format!("/proc/{process}/fd/{}", asked.data.args[0]);
-        let file = std::fs::read_link(link).unwrap_or_default();
         let number = c_long::from(asked.data.nr);
+        let descriptor = asked.data.args[if FROM_A_FILE.contains(&number) { 2 } else { 0 }];
+        let link = format!("/proc/{process}/fd/{descriptor}");
+        let file = std::fs::read_link(link).unwrap_or_default();
         look(&Call { process, number, file, arguments: asked.data.args });
         let answer = libc::seccomp_notif_resp {
             id: asked.id,

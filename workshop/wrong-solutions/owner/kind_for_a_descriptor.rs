@@ -1,4 +1,4 @@
-// refused with: ended its process
+// refused with: has been ended by a signal
 // refused with: owned file descriptor
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-// refused with: sethostname and unshare, without call | has ended its process | has not returned
+// refused with: sethostname and unshare, without call | has ended its process | has been ended by a signal | has not returned
 
 use anyhow::Result;
 use nix::errno::Errno;

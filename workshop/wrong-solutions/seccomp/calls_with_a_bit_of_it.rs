@@ -1,4 +1,4 @@
-// refused with: without call | has ended its process | has not returned | has returned an error
+// refused with: without call | has ended its process | has been ended by a signal | has not returned | has returned an error
 
 use anyhow::Result;
 use nix::errno::Errno;

@@ -1,4 +1,4 @@
-// refused with: has ended its process
+// refused with: has ended its process | has been ended by a signal
 
 use anyhow::Result;
 use nix::errno::Errno;

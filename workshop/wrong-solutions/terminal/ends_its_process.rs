@@ -1,4 +1,4 @@
-// refused with: Your function has ended its process
+// refused with: Your function has ended its process | has been ended by a signal
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
