@@ -27,11 +27,20 @@ pub(super) fn with_another(mut error: Error, theirs: Option<&Path>) -> Error {
                 Some(theirs) if copy => format!("cp -rT {} {directory}", quoted(theirs)),
                 _ => format!("{} {directory}", doctor_root()),
             };
-            let use_it = format!("cargo {{run}} -p {{package}} -- --rootfs {directory}");
-            known.or_remedy(format!("{make} && {use_it}"));
+            known.or_remedy(format!("{make} && {}", use_it(&directory)));
         }
     }
     error
+}
+
+/// A command that makes a root directory at a path, and starts the stage with it.
+pub(super) fn make_and_use(path: &Path) -> String {
+    let directory = quoted(path);
+    format!("{} {directory} && {}", doctor_root(), use_it(&directory))
+}
+
+fn use_it(directory: &str) -> String {
+    format!("cargo {{run}} -p {{package}} -- --rootfs {directory}")
 }
 
 /// Adds the command that makes a root directory elsewhere to an error of making one.

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::statvfs::{FsFlags, fstatvfs};
+use nix::unistd::geteuid;
 
 use super::SHELL;
 use super::contents::{BIN, MOUNT_POINTS};
+use super::mounts;
 use super::trust::{as_owner, ensure_leads_to_the_same, ensure_not_written_by_others};
 use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
@@ -123,31 +125,64 @@ fn ensure_whole(root: &Place, ours: Option<&Path>) -> Result<()> {
         }
     }
     let not_whole = |what| Known::new(Cause::RootNotWhole, what);
-    let whole = missing.is_empty()
-        && (ours.is_none() || found(follow(root, Path::new(SHELL), |_| Ok(())))?.is_some());
+    let whole = missing.is_empty() && (ours.is_none() || has_shell(root)?);
     if let Some(ours) = ours.filter(|_| !whole) {
         let said = "not whole any more; when it is gone, the next start makes a new one";
-        return Err(not_whole(said).remedy(removal(ours)?).into());
+        return Err(not_whole(said).remedy(removal(root, ours)?).into());
     }
-    let mkdir = |missing: Vec<PathBuf>| {
-        let names: Vec<_> = missing.iter().map(quoted).collect();
-        not_whole("a mount point is missing").remedy(format!("mkdir {}", names.join(" ")))
-    };
-    ensure!(whole, mkdir(missing));
-    Ok(())
+    if whole {
+        return Ok(());
+    }
+    let read_only = flags_of(root)?.contains(FsFlags::ST_RDONLY);
+    let nowhere = "a mount point is missing, and nothing can be made in it";
+    ensure!(!read_only, Known::new(Cause::RootNowhere, nowhere));
+    Err(not_whole("a mount point is missing").remedy(mkdir(&missing)).into())
 }
 
-/// A command that removes what is at a path: a link alone, and not what that leads to.
-fn removal(path: &Path) -> Result<String> {
+/// Whether a root directory of our making has a shell that can be executed.
+fn has_shell(root: &Place) -> Result<bool> {
+    let Some(shell) = found(follow(root, Path::new(SHELL), |_| Ok(())))? else { return Ok(false) };
+    let executable = shell.metadata.is_file()
+        && shell.metadata.mode() & 0o111 != 0
+        && !flags_of(&shell)?.contains(FsFlags::ST_NOEXEC);
+    Ok(executable && shell.metadata.len() > 0)
+}
+
+/// A command that makes these directories. A file or a link of that name is in the way of it.
+fn mkdir(missing: &[PathBuf]) -> String {
+    let words = |paths: &[&PathBuf]| paths.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let in_the_way: Vec<_> =
+        missing.iter().filter(|path| path.symlink_metadata().is_ok()).collect();
+    let rm = match in_the_way.is_empty() {
+        true => String::new(),
+        false => format!("rm {} && ", words(&in_the_way)),
+    };
+    format!("{rm}mkdir {}", words(&missing.iter().collect::<Vec<_>>()))
+}
+
+/// A command that removes what is at a path: a link alone, and not what that leads to. What is mounted in there is unmounted
+/// before, since rm(1) would go on in it.
+fn removal(root: &Place, path: &Path) -> Result<String> {
     let metadata = path.symlink_metadata().with_context(|| shown(path))?;
-    let rm = if metadata.is_symlink() { "rm" } else { "rm -r" };
-    Ok(as_owner(&format!("{rm} {}", quoted(path)), &metadata))
+    if metadata.is_symlink() {
+        return Ok(as_owner(&format!("rm {}", quoted(path)), &metadata));
+    }
+    let sudo = if geteuid().is_root() { "" } else { "sudo " };
+    let mut command = String::new();
+    for mount_point in mounts::points_in(&root.path)? {
+        command += &format!("{sudo}umount {} && ", quoted(mount_point));
+    }
+    Ok(command + &as_owner(&format!("rm -r {}", quoted(path)), &metadata))
 }
 
 /// Fails if nothing can be executed there.
 pub(super) fn ensure_executable(place: &Place) -> Result<()> {
-    let flags = fstatvfs(&place.file).map_err(io::Error::from)?.flags();
     let said = "nothing can be executed in it";
-    ensure!(!flags.contains(FsFlags::ST_NOEXEC), Known::new(Cause::RootNoexec, said));
+    ensure!(!flags_of(place)?.contains(FsFlags::ST_NOEXEC), Known::new(Cause::RootNoexec, said));
     Ok(())
+}
+
+/// The flags of the mount that a file is on.
+fn flags_of(place: &Place) -> Result<FsFlags> {
+    Ok(fstatvfs(&place.file).map_err(io::Error::from)?.flags())
 }

@@ -1,11 +1,14 @@
 //! The directory that becomes a container's `/`: made when the default one is missing, and checked
 //! before anybody moves into it.
 
+use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, anyhow};
 use log::Level;
+use nix::fcntl::OFlag;
 use nix::unistd::getpid;
 
 pub use self::check::RootDirectory;
@@ -170,7 +173,12 @@ fn choose(shell: &Path) -> Result<Choice> {
 /// Whether there is nothing of this path, be it that what leads to it is no directory.
 fn is_missing(path: &Path) -> bool {
     let missing = [ErrorKind::NotFound, ErrorKind::NotADirectory];
-    path.symlink_metadata().is_err_and(|error| missing.contains(&error.kind()))
+    // It is not asked what it is: somebody else's file system may not answer.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_PATH | OFlag::O_NOFOLLOW).bits())
+        .open(path);
+    opened.is_err_and(|error| missing.contains(&error.kind()))
 }
 
 /// Whether a default root directory can't be used because it is somebody else's: it is known to be,

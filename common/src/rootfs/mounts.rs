@@ -1,12 +1,14 @@
 //! Who has mounted the file system that a file is on. An ordinary user's own file system says whatever
 //! that user wants: that root owns its files, or one thing to the check and another to execve(2).
 
-use std::fs;
+use std::cmp::Reverse;
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 use nix::unistd::{User, geteuid};
 
 use super::ids::outer_uid;
@@ -14,38 +16,75 @@ use super::walk::Place;
 use crate::diagnosis::{Cause, Known};
 use crate::quote::shown;
 
-/// Returns the ordinary user, other than the caller, who has mounted what `place` is on.
+/// Fails where a file, open with O_PATH, is on a FUSE file system of another user's. That answers what its owner wants, or nothing,
+/// and whoever asks it waits for ever: neither fstat(2) nor fstatfs(2) has been called yet.
 ///
 /// # Errors
 ///
-/// fstatfs(2), or `/proc/self` can't be read.
+/// [`Cause::RootOfAnotherUser`]; `/proc/self` can't be read.
+pub(super) fn ensure_answers(file: &File) -> Result<()> {
+    // Without /proc nothing starts, whatever it is on. And on most machines there is none of that.
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if !mountinfo.contains(" - fuse") {
+        return Ok(());
+    }
+    let id = mount_id(&read(&format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?);
+    let mount = mountinfo.lines().find_map(|line| Mount::of(line, id.as_deref()?));
+    let user = mount.and_then(|mount| mount.fuse_user()).filter(|user| !is_ours(*user));
+    let said = |user| format!("belongs to another user, who has mounted it (id {user})");
+    user.map_or(Ok(()), |user| Err(Known::new(Cause::RootOfAnotherUser, said(user)).into()))
+}
+
+/// Returns the ordinary user, other than the caller, for whom mount(8) has mounted what `place` is on.
+///
+/// # Errors
+///
+/// `/proc/self` can't be read.
 pub(super) fn another_user(place: &Place) -> Result<Option<String>> {
-    let said = || shown(&place.path);
-    let system = fstatfs(&place.file).map_err(std::io::Error::from).with_context(said)?;
-    let is_fuse = system.filesystem_type() == FUSE_SUPER_MAGIC;
     // What mount(8) leaves of the option `user` of fstab(5).
     let utab = fs::read_to_string("/run/mount/utab").unwrap_or_default();
-    // Most machines have neither, and which mount it is need not be looked for.
-    if !is_fuse && !utab.contains("user=") {
+    // Most machines have none, and which mount it is need not be looked for.
+    if !utab.contains("user=") {
         return Ok(None);
     }
     let mountinfo = read("/proc/self/mountinfo")?;
     let id = mount_id(&read(&format!("/proc/self/fdinfo/{}", place.file.as_raw_fd()))?)
-        .with_context(said)?;
+        .with_context(|| shown(&place.path))?;
     // In another namespace's /proc, or after a chroot(2), a mount may not be listed.
     let Some(mount) = mountinfo.lines().find_map(|line| Mount::of(line, &id)) else {
         return Ok(None);
     };
-    if is_fuse {
-        return Ok(mount
-            .fuse_user()
-            .filter(|user| !is_ours(*user))
-            .map(|user| format!("id {user}")));
-    }
     let user = utab.lines().find_map(|line| user_in(line, mount.point));
     Ok(user
         .filter(|user| *user != "root" && !is_me(user))
         .map(|user| user.escape_debug().to_string()))
+}
+
+/// Returns the mount points at a path without symbolic links, and below it: those that are on others first.
+///
+/// # Errors
+///
+/// `/proc/self` can't be read.
+pub(super) fn points_in(path: &Path) -> Result<Vec<PathBuf>> {
+    let mountinfo = read("/proc/self/mountinfo")?;
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
+    let mut points: Vec<_> = points.filter(|point| point.starts_with(path)).collect();
+    points.reverse();
+    points.sort_by_key(|point| Reverse(point.components().count()));
+    Ok(points)
+}
+
+/// A path as it is in a line of mountinfo, where some characters are octal numbers: proc_pid_mountinfo(5).
+fn unescaped(word: &str) -> PathBuf {
+    let mut parts = word.split('\\');
+    let mut path = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => path.extend([&[byte], &part.as_bytes()[3..]].concat()),
+            None => path.extend([b"\\", part.as_bytes()].concat()),
+        }
+    }
+    OsString::from_vec(path).into()
 }
 
 fn read(file: &str) -> Result<String> {
@@ -115,6 +154,11 @@ mod tests {
         assert!(Mount::of(line, "3").is_none());
         let virtiofs = Mount::of("40 28 0:46 / /mnt rw,relatime - virtiofs x rw", "40").unwrap();
         assert_eq!(virtiofs.fuse_user(), None);
+    }
+
+    #[test]
+    fn a_path_of_mountinfo_is_read_as_it_was() {
+        assert_eq!(unescaped("/a\\040b\\134c\\x"), Path::new("/a b\\c\\x"));
     }
 
     #[test]

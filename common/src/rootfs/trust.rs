@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::geteuid;
 
-use super::mounts;
 use super::walk::{Place, follow};
+use super::{advice, mounts};
 use crate::diagnosis::{Cause, Known};
 use crate::host_facts::{in_first_user_namespace, overflow_id};
 use crate::quote::{quoted, shown};
@@ -97,9 +97,16 @@ pub(super) fn ensure_leads_to_the_same(place: &Place) -> Result<()> {
 /// Fails if others can write to the file or directory, or own it.
 pub(super) fn ensure_not_written_by_others(place: &Place) -> Result<()> {
     ensure_owned(place)?;
-    let writable = || Known::new(Cause::RootWritable, "writable by other users");
-    ensure!(!is_writable_by_others(place)?, writable().remedy(chmod("go-w", place)));
-    Ok(())
+    if !is_writable_by_others(place)? {
+        return Ok(());
+    }
+    // A directory for everybody, such as /tmp, is to stay one.
+    if place.metadata.mode() & 0o1002 == 0o1002 {
+        let everybodys = Known::new(Cause::RootNowhere, "a directory that everybody may write to");
+        return Err(everybodys.remedy(advice::make_and_use(&place.path.join("root"))).into());
+    }
+    let writable = Known::new(Cause::RootWritable, "writable by other users");
+    Err(writable.remedy(chmod("go-w", place)).into())
 }
 
 /// Fails if others than root and the caller could have written the program, or put another one in

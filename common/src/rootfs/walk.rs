@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::Mode;
 
+use super::mounts;
 use crate::quote::shown;
 
 /// A file that a path has led to. The descriptor stays with that file, whatever becomes of the
@@ -37,6 +38,8 @@ impl Place {
 
     fn new(file: OwnedFd, path: PathBuf) -> Result<Place> {
         let file = File::from(file);
+        // Before anything is asked of its file system.
+        mounts::ensure_answers(&file).with_context(|| shown(&path))?;
         let metadata = file.metadata().with_context(|| shown(&path))?;
         Ok(Place { file, path, metadata })
     }
@@ -45,7 +48,7 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// An [`io::Error`], such as NotFound.
+    /// An [`io::Error`], such as NotFound; [`mounts::ensure_answers`].
     pub(super) fn open(&self, name: &OsString) -> Result<Place> {
         let path = self.path.join(name);
         let file = openat(&self.file, name.as_os_str(), FLAGS, Mode::empty());

@@ -2,16 +2,16 @@
 //!
 //! The stage has a library for it, which takes a minute to build: too long for a first look.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use common::diagnosis::{Cause, Known};
+use common::lock::Lock;
 use common::reexec::Step;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, getpid};
 use testbed::cgroup;
 
@@ -22,7 +22,7 @@ pub struct Limit {
     /// The cgroups that were made to hand the controller down, the highest first.
     enabled: Vec<PathBuf>,
     /// As long as it is held, no stage changes what is below the parent.
-    _turn: Flock<File>,
+    _turn: Lock,
 }
 
 impl Limit {
@@ -43,13 +43,9 @@ impl Limit {
                 )
             )
         );
-        let turn = File::open(&own).with_context(|| format!("open {}", own.display()))?;
-        let turn = Flock::lock(turn, FlockArg::LockExclusive).map_err(|(_, errno)| errno);
-        let mut limit = Limit {
-            directory: PathBuf::new(),
-            enabled: Vec::new(),
-            _turn: turn.with_context(|| format!("lock {}", own.display()))?,
-        };
+        // The stage's own.
+        let turn = Lock::take("08-cgroups", &own)?;
+        let mut limit = Limit { directory: PathBuf::new(), enabled: Vec::new(), _turn: turn };
         limit.set_up(&own, container)?;
         Ok(limit)
     }

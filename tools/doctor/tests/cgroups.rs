@@ -2,8 +2,9 @@
 //! other program makes any.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use conformance::snapshot::Snapshot;
 use conformance::{As, Stage, cgroup, follow, need, tests, with_sudo};
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
             root_of_a_user_namespace_is_told_that_the_cgroup_is_of_another,
             a_cgroup_with_others_below_it_is_told_with_one_that_has_none,
             a_limit_of_cgroups_is_told,
+            whoever_locks_the_cgroup_does_not_keep_root_waiting,
             read_only_cgroups_can_be_made_writable,
             cgroups_that_are_not_mounted_can_be,
             another_cgroup_namespace_is_told,
@@ -64,6 +66,22 @@ fn a_cgroup_that_is_left_is_named_with_the_command_that_removes_it(stage: &Stage
     }
     assert!(!left.exists());
     assert_eq!(stage.run(["compare", "/tmp/file"]).ok(), "Nothing has changed.\n");
+}
+
+fn whoever_locks_the_cgroup_does_not_keep_root_waiting(stage: &Stage) {
+    sh(stage, "mount -t tmpfs -o mode=755 run /run");
+    let mut theirs = Command::new(need("setpriv"));
+    theirs.args(["--reuid=1000", "--regid=1000", "--clear-groups"]);
+    theirs.arg(need("flock")).arg(cgroup::own().unwrap()).args([
+        "sh",
+        "-c",
+        "echo locked; exec cat",
+    ]);
+    let mut theirs = theirs.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    theirs.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    Report::now(stage).assert_states(&[("08-cgroups", "ready")]);
+    theirs.kill().unwrap();
+    theirs.wait().unwrap();
 }
 
 fn a_cgroup_of_somebody_else_is_told(stage: &Stage) {

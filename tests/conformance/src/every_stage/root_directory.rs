@@ -32,6 +32,8 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_mount_point_that_becomes_a_link_during_a_start_is_not_followed,
         the_root_directory_of_the_host_is_refused,
         a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps,
+        a_directory_for_everybody_stays_one,
+        a_file_in_the_place_of_a_mount_point_is_removed_by_the_command_that_helps,
         a_root_directory_is_readable_whatever_the_umask,
     ],
     // Whom a file belongs to cannot be changed without root.
@@ -43,6 +45,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_default_root_directory_of_somebody_else_is_left_alone,
         root_under_sudo_has_a_root_directory_that_its_callers_container_cannot_write,
         a_root_directory_mounted_noexec_is_refused,
+        what_is_mounted_in_a_default_root_directory_outlives_its_removal,
     ]]
 }
 
@@ -205,11 +208,56 @@ fn the_root_directory_of_the_host_is_refused(stage: &Stage) {
 fn a_default_root_directory_that_is_not_whole_is_refused_with_the_command_that_helps(
     stage: &Stage,
 ) {
+    let sh = Path::new("/tmp/busybox/bin/sh");
+    let breakages: [fn(&Path); 4] = [
+        |sh| fs::remove_file(sh).unwrap(),
+        |sh| fs::write(sh, "").unwrap(),
+        |sh| set_mode(sh.to_str().unwrap(), 0o644),
+        |sh| {
+            fs::remove_file(sh).unwrap();
+            fs::create_dir(sh).unwrap();
+        },
+    ];
+    for make_broken in breakages {
+        stage.sh("true").ok();
+        make_broken(sh);
+        let line = stage.sh("true").refused(&["not whole", "rm -r /tmp/busybox"]);
+        follow(&advised(&line)[0]);
+        stage.sh("true").ok();
+    }
+}
+
+fn what_is_mounted_in_a_default_root_directory_outlives_its_removal(stage: &Stage) {
     stage.sh("true").ok();
-    fs::remove_file("/tmp/busybox/bin/sh").unwrap();
-    let line = stage.sh("true").refused(&["not whole", "rm -r /tmp/busybox"]);
+    fs::create_dir("/tmp/home of joe").unwrap();
+    fs::write("/tmp/home of joe/diary", "precious").unwrap();
+    fs::create_dir("/tmp/busybox/home of joe").unwrap();
+    let bind = "mount --bind '/tmp/home of joe' '/tmp/busybox/home of joe'
+                mount -t tmpfs none '/tmp/busybox/home of joe'
+                rm /tmp/busybox/bin/sh";
+    Output::of(Command::new("sh").args(["-ec", bind])).ok();
+    let line = stage.sh("true").refused(&["not whole", "umount", "rm -r /tmp/busybox"]);
     follow(&advised(&line)[0]);
+    assert_eq!(fs::read_to_string("/tmp/home of joe/diary").unwrap(), "precious");
     stage.sh("true").ok();
+}
+
+fn a_directory_for_everybody_stays_one(stage: &Stage) {
+    for name in ["bin", "dev", "proc", "temp"] {
+        fs::create_dir_all(Path::new("/tmp").join(name)).unwrap();
+    }
+    let line =
+        refuses_rootfs(stage, "/tmp", &["everybody may write", "doctor", "root /tmp/root &&"]);
+    assert!(!line.contains("chmod"), "{line}");
+}
+
+fn a_file_in_the_place_of_a_mount_point_is_removed_by_the_command_that_helps(stage: &Stage) {
+    fs::create_dir_all("/tmp/mine/dev").unwrap();
+    fs::create_dir_all("/tmp/mine/temp").unwrap();
+    std::os::unix::fs::symlink("/", "/tmp/mine/proc").unwrap();
+    let line = refuses_rootfs(stage, "/tmp/mine", &["mount point"]);
+    follow(&advised(&line)[0]);
+    assert!(Path::new("/tmp/mine/proc").symlink_metadata().unwrap().is_dir());
 }
 
 fn a_root_directory_is_readable_whatever_the_umask(stage: &Stage) {

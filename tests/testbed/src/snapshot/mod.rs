@@ -321,11 +321,11 @@ impl Changes {
             Part::Mounts if Self::has(&self.gone, part, &format!("{first} ")) => None,
             Part::Mounts => Some(format!("umount {}", quoted(&Mount::parse(line)?.point))),
             Part::Links if Self::has(&self.gone, part, &format!("{first} ")) => None,
-            Part::Links => Some(format!("ip link delete {first}")),
+            Part::Links => Some(format!("ip link delete {}", quoted(first))),
             // They go with their device.
             Part::Addresses | Part::Routes if device_is_new() == Some(true) => None,
-            Part::Addresses => Some(format!("ip address delete {line}")),
-            Part::Routes => Some(format!("ip {}route delete {line}", family(line))),
+            Part::Addresses => Some(format!("ip address delete {}", words(line))),
+            Part::Routes => Some(format!("ip {}route delete {}", family(line), words(line))),
             Part::NftRules => self.undo_rule(line),
             Part::Cgroups => {
                 let (path, _, handed_down) = cgroup_of(line)?;
@@ -406,23 +406,24 @@ impl Changes {
                 let Some((_, now)) = now else {
                     // A bind mount, of a directory that no line tells.
                     return (before.root == "/").then(|| {
-                        let (source, options) = (quoted(&before.source), before.options);
-                        format!("mount -t {} -o {options} {source} {point}", before.kind)
+                        let (source, options) = (quoted(&before.source), quoted(before.options));
+                        format!("mount -t {} -o {options} {source} {point}", quoted(before.kind))
                     });
                 };
                 let now = Mount::parse(now)?;
                 Some(if now.options != before.options {
-                    format!("mount -o remount,bind,{} {point}", before.options)
+                    let options = quoted(format!("remount,bind,{}", before.options));
+                    format!("mount -o {options} {point}")
                 } else {
                     let shared = before.propagation.contains("shared:");
                     format!("mount --make-{} {point}", if shared { "shared" } else { "private" })
                 })
             }
             Part::Links if Self::has(&self.new, part, &format!("{first} ")) => {
-                Some(format!("ip link set {first} {}", line.split(' ').nth(1)?))
+                Some(format!("ip link set {} {}", quoted(first), line.split(' ').nth(1)?))
             }
-            Part::Addresses => Some(format!("ip address add {line}")),
-            Part::Routes => Some(format!("ip {}route add {line}", family(line))),
+            Part::Addresses => Some(format!("ip address add {}", words(line))),
+            Part::Routes => Some(format!("ip {}route add {}", family(line), words(line))),
             _ => None,
         }
     }
@@ -438,6 +439,11 @@ impl fmt::Display for Changes {
 /// Returns a change as one line, whatever others have named what it is about.
 fn shown(sign: char, part: Part, line: &str) -> String {
     format!("{sign} {part}: {}", escaped(line))
+}
+
+/// Quotes each word of a line for ip(8): a device may be called almost anything.
+fn words(line: &str) -> String {
+    line.split(' ').map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// The option of ip(8) for a route's family.
@@ -467,6 +473,25 @@ mod tests {
             let undo = Changes { gone: Vec::new(), new }.undo();
             let commands: Vec<_> = undo.into_iter().filter_map(|(_, command)| command).collect();
             assert_eq!(commands, ["umount /mnt/outer/inner", "umount /mnt/outer"]);
+        }
+    }
+
+    #[test]
+    fn what_others_have_named_is_one_word_of_a_command() {
+        let new = vec![
+            (Part::Links, "v;id>x up".to_owned()),
+            (Part::Addresses, "10.1.2.3/24 dev v;id>x".to_owned()),
+            (Part::Routes, "10.9.0.0/16 dev v;id>x metric 0".to_owned()),
+        ];
+        let mount = "36 28 0:45 / /mnt/f rw,nosuid - fuse.x;id>y; src;id>z rw".to_owned();
+        let gone = vec![(Part::Mounts, mount), (Part::Addresses, "10.1.2.4/24 dev v;id>x".into())];
+        let undo = Changes { gone, new }.undo();
+        let commands: Vec<_> = undo.into_iter().filter_map(|(_, command)| command).collect();
+        assert!(commands.len() >= 3, "{commands:?}");
+        for command in &commands {
+            // With the quoted words left out.
+            let rest: String = command.split('\'').step_by(2).collect();
+            assert!(!rest.contains(';'), "{command}");
         }
     }
 
