@@ -186,13 +186,16 @@ fn device(link: &LinkMessage) -> String {
 }
 
 fn detail(message: &RouteNetlinkMessage) -> Option<String> {
-    // The second one is the kernel's own, for addresses of this machine: ip-route(8).
-    let usual = [RouteHeader::RT_TABLE_MAIN, 255];
+    // The first one is a snapshot's. The second is for addresses of this machine, and the kernel's own as a rule: ip-route(8).
+    let is_usual = |route: &RouteHeader| {
+        route.table == RouteHeader::RT_TABLE_MAIN
+            || route.table == 255 && route.protocol == RouteProtocol::Kernel
+    };
     match message {
         RouteNetlinkMessage::NewRule(rule) => {
             Some(format!("rule: {:?}, {:?}", rule.header, rule.attributes))
         }
-        RouteNetlinkMessage::NewRoute(route) if !usual.contains(&route.header.table) => {
+        RouteNetlinkMessage::NewRoute(route) if !is_usual(&route.header) => {
             Some(format!("route of table {}: {:?}", route.header.table, route.attributes))
         }
         RouteNetlinkMessage::NewNeighbour(neighbour)
