@@ -5,6 +5,9 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::Pid;
 
 pub use crate::cgroup::of as cgroup;
@@ -47,6 +50,21 @@ pub fn descriptors(pid: Pid) -> Vec<i32> {
 pub fn mounts(pid: Pid) -> Vec<String> {
     let mounts = read(pid, "mounts");
     mounts.lines().map(|line| line.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Returns what is below the root of this process's mount namespace: `nothing`, or what comes to light when it is
+/// unmounted. That happens in a copy, for which this process enters a new mount namespace.
+pub fn below_the_root() -> String {
+    let none: Option<&str> = None;
+    let unmounted = unshare(CloneFlags::CLONE_NEWNS)
+        .and_then(|()| mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none))
+        .and_then(|()| umount2("/", MntFlags::MNT_DETACH));
+    match unmounted {
+        Ok(()) => "another root, since this one can be unmounted".into(),
+        // It is all that there is: umount(2).
+        Err(Errno::EINVAL) => "nothing".into(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// Returns the names of the network devices that a process sees, sorted, as in `eth0 lo`.

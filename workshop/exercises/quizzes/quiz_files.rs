@@ -46,8 +46,11 @@ mod tests {
 
     const READ: &str = "book/src/04-mount.md#diff and mount_namespaces(7)";
 
+    /// The longest name that the kernel takes: 64 bytes.
+    const LONGEST: &str = "big-kitchen-of-a-house-whose-name-is-as-long-as-the-kernel-takes";
+
     /// There is more than one container.
-    const ROOTS: [(&str, &str); 2] = [("nshost", "/tmp/root"), ("kitchen", "/tmp/other/root")];
+    const ROOTS: [(&str, &str); 2] = [("nshost", "/tmp/root"), (LONGEST, "/tmp/other/root")];
 
     /// Starts a container whose root directory has one file in it.
     fn start(host: &Host, name: &str, root: &str) -> Container<()> {
@@ -128,6 +131,9 @@ mod tests {
                 });
                 host.shows("the files in the root of the container's mount namespace", files)
                     .should_be(format!("{name} proc"));
+                let below = host.inside(&container, probe::below_the_root);
+                host.shows("what is below the root of the container's mount namespace", below)
+                    .should_be("nothing");
                 host.shows("the processes in the container's /proc", processes).should_be("1");
             }
         });

@@ -43,6 +43,7 @@ mod tests {
     use std::path::Path;
 
     use grader::exercise::{self, Container, Host};
+    use grader::probe;
     use nix::mount::{MsFlags, mount};
 
     use super::*;
@@ -106,6 +107,9 @@ mod tests {
             let files = host.inside(&container, || list("/"));
             host.shows("the files in the root of the container's mount namespace", files)
                 .should_have("here");
+            let below = host.inside(&container, probe::below_the_root);
+            host.shows("what is below the root of the container's mount namespace", below)
+                .should_be("nothing");
             let places = places(&container.read("mounts"));
             host.shows("the places where something is mounted in the container", places)
                 .should_be("/");

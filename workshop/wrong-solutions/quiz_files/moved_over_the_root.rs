@@ -1,0 +1,26 @@
+// refused with: what is below the root of the container's mount namespace
+
+use std::path::Path;
+
+use anyhow::Result;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, sethostname};
+
+/// Stands for the arguments of mount(2) that a call has no use for.
+const NONE: Option<&str> = None;
+
+/// Gives this process the hostname `name`, and `root` with its proc for all that it sees.
+fn container(name: &str, root: &Path) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS)?;
+    sethostname(name)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    mount(Some(root), root, NONE, MsFlags::MS_BIND, NONE)?;
+    chdir(root)?;
+    mount(Some("proc"), "proc", Some("proc"), MsFlags::empty(), NONE)?;
+    // As switch_root(8): the old root is still there, below this one.
+    mount(Some("."), "/", NONE, MsFlags::MS_MOVE, NONE)?;
+    nix::unistd::chroot(".")?;
+    chdir("/")?;
+    Ok(())
+}
