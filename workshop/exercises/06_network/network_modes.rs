@@ -48,6 +48,7 @@ mod tests {
     use grader::exercise;
     use grader::network::{self, Network};
     use grader::probe;
+    use nix::sched::{CloneFlags, unshare};
 
     use super::*;
 
@@ -81,12 +82,20 @@ mod tests {
     fn container_is_the_network_of_another_one() {
         exercise::as_root(READ, |host| {
             host.may_change(&["net"]);
-            let other = host.play(|| enter(Mode::None));
+            // It has more of its own than a network.
+            let own = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS;
+            let own = own | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC;
+            let other = host.play(|| Ok(unshare(own)?));
             let container = host.start(|| enter(Mode::Container(other.pid())));
             host.shows("the network namespace of the mode container", container.namespace("net"))
                 .should_be_that("the other container's", other.namespace("net"));
-            host.shows("the UTS namespace of the mode container", container.namespace("uts"))
-                .should_be(host.namespace("uts"));
+            for (kind, what) in [("uts", "UTS"), ("mnt", "mount"), ("ipc", "IPC")] {
+                host.shows(
+                    &format!("the {what} namespace of the mode container"),
+                    container.namespace(kind),
+                )
+                .should_be(host.namespace(kind));
+            }
         });
     }
 

@@ -43,6 +43,7 @@ fn main() {}
 mod tests {
     use grader::exercise::{self, Container, Host};
     use grader::{hostname, network, probe};
+    use nix::mount::{MsFlags, mount};
     use nix::sched::{CloneFlags, unshare};
     use nix::unistd::sethostname;
 
@@ -50,10 +51,12 @@ mod tests {
 
     const READ: &str = "book/src/what-a-container-is.md#network and setns(2)";
 
-    /// Starts the process that keeps the Pod's namespaces, whose loopback is up.
+    const NONE: Option<&str> = None;
+
+    /// Starts the process that keeps the Pod's namespaces, whose loopback is up. It has process ids of its own, too.
     fn pause(host: &Host, name: &str) -> Container<()> {
         host.may_change(&["net", "uts", "ipc", "mnt"]);
-        let pause = host.play(|| {
+        let pause = host.play_as_init(|| {
             unshare(
                 CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC,
             )?;
@@ -113,6 +116,14 @@ mod tests {
                     container.namespace("mnt"),
                 )
                 .should_not_be(other);
+            }
+            let mounted = host.inside(&container, || {
+                mount(Some("own"), "/tmp", Some("tmpfs"), MsFlags::empty(), NONE).is_ok()
+            });
+            host.shows("whether a container can mount something", mounted).should_be(true);
+            for (whose, mounts) in [("host", host.read("mounts")), ("Pod", pause.read("mounts"))] {
+                host.shows(&format!("what the {whose} has mounted when a container has"), mounts)
+                    .should_not_have("own /tmp tmpfs");
             }
         });
     }
