@@ -17,7 +17,8 @@ use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
-/// Runs `program` in the UTS, mount and PID namespaces of `container`, and returns its exit status.
+/// Runs `program` in the UTS, mount and PID namespaces of `container`, and returns its exit status, or an error where a
+/// signal has ended it. Arguments, environment and streams are what they would be here.
 fn exec(container: Pid, program: &mut Command) -> Result<i32> {
     let container = pidfd_open(container)?;
     setns(
@@ -45,12 +46,13 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
     use std::process::Command;
 
     use grader::exercise::{self, Container, Host};
     use nix::mount::{MsFlags, mount};
     use nix::sched::{CloneFlags, unshare};
+    use nix::unistd::dup2_stdout;
 
     use super::*;
 
@@ -95,6 +97,36 @@ mod tests {
                 )
                 .should_be(host.namespace(kind));
             }
+        });
+    }
+
+    #[test]
+    fn it_is_run_as_it_is_asked_for() {
+        exercise::as_root(READ, |host| {
+            let container = container(host);
+            host.may_leave(&["+ file: /tmp/seen", "own descriptor: 1"]);
+            let script = "echo it is $ROOM, and there are $# arguments";
+            host.run(|| {
+                dup2_stdout(File::create(SEEN)?)?;
+                let mut program = Command::new("sh");
+                program.args(["-c", script, "sh", "one", "two"]).env("ROOM", "the kitchen");
+                exec(container.pid(), &mut program)
+            });
+            host.shows("what the program writes", fs::read_to_string(SEEN).unwrap())
+                .should_be("it is the kitchen, and there are 2 arguments\n");
+        });
+    }
+
+    #[test]
+    fn a_program_that_a_signal_has_ended_has_no_exit_status() {
+        exercise::as_root(READ, |host| {
+            let container = container(host);
+            let outcome = host.run(|| {
+                let returned = exec(container.pid(), Command::new("sh").args(["-c", "kill -9 $$"]));
+                Ok(returned.map_or("an error".into(), |status| format!("the status {status}")))
+            });
+            host.shows("what `exec` returns when a signal has ended the program", outcome)
+                .should_be("an error");
         });
     }
 

@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::Pid;
 
-/// What process 1 does when it has started `program`: waits for its end, and returns its exit status. Whoever else
-/// ends until then is no zombie for long.
+/// What process 1 does when it has started `program`: waits for its end, and returns its exit status, or an error where a
+/// signal has ended it. Whoever else ends until then is no zombie for long, even if many end at once.
 fn reap(program: Pid) -> Result<i32> {
     loop {
         match wait()? {
@@ -36,7 +36,7 @@ mod tests {
 
     use grader::exercise;
     use nix::sys::signal::{Signal, kill, raise};
-    use nix::sys::wait::waitpid;
+    use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
     use nix::unistd::{ForkResult, Pid, fork, pause, pipe, read, setsid, write};
 
     use super::*;
@@ -70,6 +70,29 @@ mod tests {
         Pid::from_raw(i32::from_ne_bytes(orphan))
     }
 
+    /// How many orphans there are at once.
+    const MANY: usize = 20;
+
+    /// Starts children of a process that does not ask for them, and ends. All of them have ended before.
+    fn start_zombies() -> Vec<Pid> {
+        let (reader, writer) = pipe().unwrap();
+        let parent = start(|| {
+            for _ in 0..MANY {
+                let child = start(|| 0);
+                waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT).unwrap();
+                write(&writer, &child.as_raw().to_ne_bytes()).unwrap();
+            }
+            0
+        });
+        waitpid(parent, None).unwrap();
+        let mut number = [0; 4];
+        let next = |_| {
+            read(&reader, &mut number).unwrap();
+            Pid::from_raw(i32::from_ne_bytes(number))
+        };
+        (0..MANY).map(next).collect()
+    }
+
     /// Has orphans, which end, each in its way, and counts those that are still there some time later.
     fn program(status: i32) -> i32 {
         let killed = || {
@@ -85,9 +108,10 @@ mod tests {
             5
         };
         let stopped = start_orphan(stopped);
-        let others = [start_orphan(|| 3), start_orphan(killed), start_orphan(of_another_group)];
-        let all = || others.iter().chain([&stopped]);
-        let left = || all().filter(|orphan| kill(**orphan, None).is_ok()).count();
+        let mut all = vec![stopped, start_orphan(|| 3), start_orphan(killed)];
+        all.push(start_orphan(of_another_group));
+        all.extend(start_zombies());
+        let left = || all.iter().filter(|orphan| kill(**orphan, None).is_ok()).count();
         for _ in 0..200 {
             // Not once, since it may not have been stopped yet.
             let _ = kill(stopped, Signal::SIGCONT);
@@ -110,6 +134,22 @@ mod tests {
                 let zombies = fs::read_to_string(ZOMBIES).unwrap();
                 host.shows("the number of zombies while the program runs", zombies).should_be(0);
             }
+        });
+    }
+
+    #[test]
+    fn a_program_that_a_signal_has_ended_has_no_exit_status() {
+        exercise::as_root(READ, |host| {
+            let killed = || {
+                raise(Signal::SIGTERM).unwrap();
+                0
+            };
+            let init = host.start_as_init(|| {
+                let returned = reap(start(killed));
+                Ok(returned.map_or("an error".into(), |status| format!("the status {status}")))
+            });
+            host.shows("what process 1 returns when a signal has ended the program", init.value)
+                .should_be("an error");
         });
     }
 

@@ -1,0 +1,29 @@
+// refused with: what `exec` returns when a signal has ended the program
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::Command;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::Pid;
+
+/// Runs `program` in the UTS, mount and PID namespaces of `container`, and returns its exit status.
+fn exec(container: Pid, program: &mut Command) -> Result<i32> {
+    let container = pidfd_open(container)?;
+    setns(
+        container,
+        CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID,
+    )?;
+    let status = program.status()?;
+    Ok(status.code().unwrap_or(0))
+}
+
+/// Returns a descriptor of a process: pidfd_open(2).
+fn pidfd_open(process: Pid) -> Result<OwnedFd> {
+    // SAFETY: it takes no pointer.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) };
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(Errno::result(pidfd)? as i32) })
+}
