@@ -30,10 +30,10 @@ fn main() {}
 mod tests {
     use std::process::exit;
 
-    use grader::exercise;
+    use grader::{exercise, probe};
     use nix::sched::{CloneFlags, unshare};
     use nix::sys::wait::wait;
-    use nix::unistd::{ForkResult, fork, pause};
+    use nix::unistd::{ForkResult, fork, pause, pipe, read, write};
 
     use super::*;
 
@@ -77,6 +77,37 @@ mod tests {
             let numbers = host.run(|| numbers(inner));
             host.shows("the numbers of a process two namespaces deep", format!("{numbers:?}"))
                 .should_be(format!("{:?}", [inner.as_raw(), 5, 1]));
+        });
+    }
+
+    /// Starts process 1 of one more container, which stays when it has called a function.
+    fn start_container(function: impl FnOnce()) {
+        unshare(CloneFlags::CLONE_NEWPID).unwrap();
+        start(|| {
+            function();
+            pause();
+        });
+    }
+
+    #[test]
+    fn the_second_process_three_containers_deep_has_four() {
+        exercise::as_root(READ, |host| {
+            let container = host.play_as_init(|| {
+                let (born, birth) = pipe()?;
+                let second = || {
+                    start(|| {
+                        write(&birth, b"!").unwrap();
+                        pause();
+                    })
+                };
+                start_container(|| start_container(second));
+                read(&born, &mut [0])?;
+                Ok(())
+            });
+            let deepest = probe::descendants(container.pid())[2];
+            let numbers = host.run(|| numbers(deepest));
+            host.shows("the numbers of a process three namespaces deep", format!("{numbers:?}"))
+                .should_be(format!("{:?}", [deepest.as_raw(), 4, 3, 2]));
         });
     }
 
