@@ -43,9 +43,11 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
     use grader::exercise::{self, Host};
+    use nix::libc;
 
     use super::*;
 
@@ -134,10 +136,46 @@ mod tests {
             start(host);
             let mounts = host.read("mounts");
             let root = mounts.lines().find(|line| line.contains(" /tmp/one/root "));
-            host.shows("what is mounted on the container's root", root.unwrap_or("nothing"))
-                .should_have(" overlay ");
-            host.shows("what is below", root.unwrap_or("nothing"))
-                .should_have(format!("lowerdir={IMAGE},"));
+            let root = root.unwrap_or("nothing");
+            host.shows("what is mounted on the container's root", root).should_have(" overlay ");
+            // Changes may not be lost when the machine is, and programs may be run.
+            for option in ["volatile", "noexec"] {
+                host.shows("the options of the mount on the container's root", root)
+                    .should_not_have(option);
+            }
+            // overlayfs shows the number of the file that is below.
+            let number = |file: &str| fs::metadata(file).map_or(0, |file| file.ino());
+            host.shows("what is below: a file's number", number("/tmp/one/root/etc/issue"))
+                .should_be_that("that in the image", number("/tmp/image/etc/issue"));
+        });
+    }
+
+    /// Whether files here can have extended attributes of the kind "user": on a tmpfs since Linux 6.6.
+    fn has_user_attributes() -> bool {
+        let (file, name) = (c"/tmp/image".as_ptr(), c"user.tried".as_ptr());
+        // SAFETY: the kernel reads two strings, and no value.
+        let set = unsafe { libc::setxattr(file, name, std::ptr::null(), 0, 0) };
+        // SAFETY: the kernel reads two strings.
+        set == 0 && unsafe { libc::removexattr(file, name) } == 0
+    }
+
+    #[test]
+    fn a_directory_that_is_made_anew_is_empty() {
+        exercise::as_root(READ, |host| {
+            start(host);
+            if !has_user_attributes() {
+                return;
+            }
+            let anew = || {
+                fs::remove_dir_all("/tmp/one/root/etc")?;
+                fs::create_dir("/tmp/one/root/etc")?;
+                let files = fs::read_dir("/tmp/one/root/etc")?;
+                let names = files.map(|file| file.map(|file| file.file_name()));
+                names.collect::<std::io::Result<Vec<_>>>()
+            };
+            let files = anew().map_or_else(|error| error.to_string(), |names| format!("{names:?}"));
+            host.shows("the files in a directory that the container has made anew", files)
+                .should_be("[]");
         });
     }
 }
