@@ -16,7 +16,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 use nix::libc;
 
-/// Makes this process the first one of a session of its own, with this terminal, and with it as its standard streams.
+/// Makes this process the first one of a session of its own, with this terminal, and with it as its standard streams, also
+/// for a program that is executed later.
 fn take(terminal: &File) -> Result<()> {
     // TODO: the session, and then the terminal for it: ioctl(2), which gets 0 as its third argument.
     for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
@@ -107,6 +108,40 @@ mod tests {
                     file.metadata().unwrap().rdev(),
                 )
                 .should_be(terminal.metadata().unwrap().rdev());
+            }
+        });
+    }
+
+    /// Returns the flags of a descriptor, such as `O_RDWR`: /proc/PID/fdinfo in proc_pid_fdinfo(5),
+    /// in Debian 12 proc(5).
+    fn flags(process: &Container<()>, stream: i32) -> i32 {
+        let info = process.read(&format!("fdinfo/{stream}"));
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or_default();
+        i32::from_str_radix(flags.trim(), 8).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_program_can_read_and_write_by_them() {
+        exercise::as_root(READ, |host| {
+            let [_typist, terminal] = pair();
+            let process = start(host, &terminal);
+            for (stream, use_of_it, other) in [
+                (0, "read", libc::O_WRONLY),
+                (1, "write", libc::O_RDONLY),
+                (2, "write", libc::O_RDONLY),
+            ] {
+                let flags = flags(&process, stream);
+                let mode = flags & (libc::O_RDONLY | libc::O_WRONLY | libc::O_RDWR);
+                host.shows(
+                    &format!("whether descriptor {stream} is open to {use_of_it}"),
+                    mode != other,
+                )
+                .should_be(true);
+                host.shows(
+                    &format!("whether descriptor {stream} is closed by execve(2)"),
+                    flags & libc::O_CLOEXEC != 0,
+                )
+                .should_be(false);
             }
         });
     }

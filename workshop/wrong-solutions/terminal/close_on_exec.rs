@@ -1,0 +1,21 @@
+// refused with: whether descriptor 0 is closed by execve(2)
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::unistd::setsid;
+
+/// Makes this process the first one of a session of its own, with this terminal, and with it as its standard streams.
+fn take(terminal: &File) -> Result<()> {
+    setsid()?;
+    // SAFETY: the third argument is a number.
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+    for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: it takes no pointers.
+        Errno::result(unsafe { libc::dup3(terminal.as_raw_fd(), stream, libc::O_CLOEXEC) })?;
+    }
+    Ok(())
+}
