@@ -43,11 +43,12 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, UdpSocket};
     use std::process::Command;
+    use std::time::Duration;
+    use std::{fs, io, process, thread};
 
-    use anyhow::ensure;
+    use anyhow::{Result, ensure};
     use grader::exercise::{self, Container, Host};
     use grader::network::{self, Network};
     use grader::probe;
@@ -65,9 +66,9 @@ mod tests {
     const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
     // A second container on the bridge, and another network of this machine, which is none of the containers'.
-    const SECOND: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 77);
-    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 20, 20, 2);
-    const OTHER_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 20, 20, 1);
+    const SECOND: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 200);
+    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 10, 11, 2);
+    const OTHER_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 10, 11, 1);
 
     /// A rule that somebody else has on this host.
     const OTHERS: &str = "table ip others {
@@ -83,6 +84,7 @@ mod tests {
         host.need("nft", "nftables");
         let own_network = || {
             unshare(CloneFlags::CLONE_NEWNET)?;
+            tell_senders()?;
             network::listen()
         };
         host.may_leave(&["+ nft rule:"]);
@@ -107,6 +109,27 @@ mod tests {
         [container, internet]
     }
 
+    /// Has a thread answer what comes by UDP: with the address that it has come from.
+    fn tell_senders() -> Result<()> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, network::OTHER_PORT))?;
+        thread::spawn(move || {
+            while let Ok((_, sender)) = socket.recv_from(&mut [0]) {
+                let _ = socket.send_to(sender.ip().to_string().as_bytes(), sender);
+            }
+        });
+        Ok(())
+    }
+
+    /// Asks who sends what is sent from here by UDP.
+    fn ask_for_sender(address: Ipv4Addr) -> io::Result<String> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.send_to(b"?", (address, network::OTHER_PORT))?;
+        let mut answer = [0; 64];
+        let length = socket.recv(&mut answer)?;
+        Ok(String::from_utf8_lossy(&answer[..length]).into())
+    }
+
     #[test]
     fn the_internet_sees_the_machine() {
         exercise::as_root(READ, |host| {
@@ -116,13 +139,19 @@ mod tests {
             host.shows("the sender that the Internet sees", probe::peers(internet.pid()))
                 .should_be(UPLINK);
             host.shows("a connection to the Internet", outcome).should_be("an answer");
+            let sender = host.inside(&container, || {
+                ask_for_sender(INTERNET).unwrap_or_else(|error| error.to_string())
+            });
+            host.shows("the sender that the Internet sees by UDP", sender).should_be(UPLINK);
         });
     }
 
     #[test]
     fn it_is_the_same_for_another_container_and_another_port() {
         exercise::as_root(READ, |host| {
-            let [_container, internet] = networks(host, "wlan0", OTHER_UPLINK);
+            // A name that nobody has known before.
+            let uplink = format!("up{}", process::id());
+            let [_container, internet] = networks(host, &uplink, OTHER_UPLINK);
             let second = host.play(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
             host.play(|| {
                 let machine = Network::open()?;

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// What nft(8) reads: who calls a port of this machine, which is `machine`, gets to a port of the container's.
+/// What nft(8) reads: who calls a port of this machine, which is `machine`, by TCP gets to a port of the container's.
 fn rules(machine: Ipv4Addr, port: u16, container: Ipv4Addr, to: u16) -> String {
     format!(
         "table ip exercise {{
@@ -49,7 +49,7 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, UdpSocket};
 
     use grader::exercise::{self, Container, Host};
     use grader::network::{self, Network};
@@ -65,7 +65,8 @@ mod tests {
     const MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
     const INTERNET: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
-    /// Those of another machine, and its container.
+    /// Those of another caller, another machine, and its container.
+    const OTHER_CALLER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 99);
     const OTHER_MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 77);
     const OTHER_CONTAINER: Ipv4Addr = Ipv4Addr::new(10, 10, 10, 77);
 
@@ -73,11 +74,18 @@ mod tests {
     const OWN: [u16; 2] = [8000, network::OTHER_PORT];
 
     /// Starts a container behind the bridge of this host, and the Internet behind its uplink.
-    fn networks(host: &Host, address: Ipv4Addr, own: Ipv4Addr) -> [Container<()>; 2] {
+    fn networks(
+        host: &Host,
+        caller: Ipv4Addr,
+        address: Ipv4Addr,
+        own: Ipv4Addr,
+    ) -> [Container<()>; 2] {
         host.need("nft", "nftables");
         host.may_leave(&["+ nft rule:"]);
         let container = host.play(|| {
             unshare(CloneFlags::CLONE_NEWNET)?;
+            // It is open until the process ends.
+            std::mem::forget(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, OWN[0]))?);
             network::listen()
         });
         let internet = host.play(|| {
@@ -94,8 +102,8 @@ mod tests {
             machine.configure("uplink", address)
         });
         network::join(host, &container, "eth0", own);
-        network::route(host, &container, INTERNET, BRIDGE);
-        network::join(host, &internet, "home", INTERNET);
+        network::route(host, &container, caller, BRIDGE);
+        network::join(host, &internet, "home", caller);
         network::route(host, &internet, own, address);
         [container, internet]
     }
@@ -103,7 +111,7 @@ mod tests {
     #[test]
     fn who_calls_the_port_gets_to_the_container() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host, MACHINE, CONTAINER);
+            let [container, internet] = networks(host, INTERNET, MACHINE, CONTAINER);
             host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
             let outcome = host.inside(&internet, || network::call_port(MACHINE, 9000));
             host.shows("who has called, in the container", probe::peers(container.pid()))
@@ -115,12 +123,13 @@ mod tests {
     #[test]
     fn it_is_the_same_for_another_port_of_another_machine() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host, OTHER_MACHINE, OTHER_CONTAINER);
+            let [container, internet] =
+                networks(host, OTHER_CALLER, OTHER_MACHINE, OTHER_CONTAINER);
             host.run(|| publish(OTHER_MACHINE, 80, OTHER_CONTAINER, OWN[1]));
             host.inside(&internet, || network::call_port(OTHER_MACHINE, 80));
             // The column of the port, as the kernel writes it: proc_pid_net(5), in Debian 12 proc(5).
             let table = container.read("net/tcp");
-            let connected = table.lines().filter(|line| line.contains(":1F75 016433C6:")).count();
+            let connected = table.lines().filter(|line| line.contains(":1F75 636433C6:")).count();
             host.shows("connections from the Internet to port 8053 of the container", connected)
                 .should_be(1);
         });
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn the_container_reaches_that_port_of_others() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host, MACHINE, CONTAINER);
+            let [container, internet] = networks(host, INTERNET, MACHINE, CONTAINER);
             host.run(|| publish(MACHINE, OWN[0], CONTAINER, OWN[0]));
             let outcome = host.inside(&container, || network::call(INTERNET));
             host.shows("who has called the Internet by that port", probe::peers(internet.pid()))
@@ -141,14 +150,37 @@ mod tests {
     #[test]
     fn other_ports_are_still_the_machines() {
         exercise::as_root(READ, |host| {
-            let [container, internet] = networks(host, MACHINE, CONTAINER);
+            let [container, internet] = networks(host, INTERNET, MACHINE, CONTAINER);
             host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
-            host.inside(&internet, || network::call_port(MACHINE, OWN[0]));
+            host.inside(&internet, || {
+                for port in [OWN[0], 8999, 9001] {
+                    network::call_port(MACHINE, port);
+                }
+            });
             host.shows(
                 "who has called the container by another port",
                 probe::peers(container.pid()),
             )
             .should_be("");
+        });
+    }
+
+    #[test]
+    fn a_port_of_udp_is_another_one() {
+        exercise::as_root(READ, |host| {
+            let [container, internet] = networks(host, INTERNET, MACHINE, CONTAINER);
+            host.run(|| publish(MACHINE, 9000, CONTAINER, OWN[0]));
+            host.inside(&internet, || {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+                socket.send_to(b"?", (MACHINE, 9000)).unwrap();
+                // What was sent before this has arrived when it is there.
+                network::call_port(MACHINE, 9000);
+            });
+            // The column of the bytes that wait, as `tx_queue:rx_queue`.
+            let table = container.read("net/udp");
+            let waiting = table.lines().skip(1).filter(|line| !line.contains(":00000000 00:"));
+            host.shows("UDP sockets of the container that a message has come to", waiting.count())
+                .should_be(0);
         });
     }
 }

@@ -1,5 +1,5 @@
 // refused with: the sender that the Internet sees
-// refused with: the kernel shows  10.10.10.77
+// refused with: the kernel shows  10.10.10.200
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,0 +1,26 @@
+// What goes to another container keeps its sender by its destination, and not by its device.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+const RULES: &str = r#"
+table ip exercise {
+    chain way_out {
+        type nat hook postrouting priority srcnat
+        ip saddr 10.10.10.0/24 ip daddr != 10.10.10.0/24 masquerade
+    }
+}
+"#;
+
+fn masquerade() -> Result<()> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH")?);
+    let mut nft = Command::new("nft");
+    nft.args(["-f", "-"]).env("PATH", path).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut nft = nft.spawn().context("start nft")?;
+    nft.stdin.take().context("its stdin")?.write_all(RULES.as_bytes())?;
+    let output = nft.wait_with_output()?;
+    ensure!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
