@@ -1,5 +1,5 @@
 // refused with: what your function returns
-// refused with: it should show    "cellar"
+// refused with: it should show    "Cellar.example.org"
 
 use anyhow::Result;
 
