@@ -14,7 +14,8 @@ use std::process::{Child, Command};
 use anyhow::Result;
 use nix::libc::{self, c_int, c_ulong};
 
-/// Starts `program` with no capability but `kept`, and no way to gain one.
+/// Starts `program` with no capability but `kept`, and no way to gain one. Its inheritable and its ambient set are those
+/// of this process, as its arguments and its environment are what they would be without that.
 fn start(program: &mut Command, kept: c_ulong) -> Result<Child> {
     let limit = move || -> io::Result<()> {
         for capability in 0..=last()? {
@@ -97,6 +98,15 @@ mod tests {
             let launcher = host.start(follow);
             let program = child(host, &launcher);
             host.shows("what is executed", probe::status(program, "Name")).should_be("tail");
+            let words = probe::read(program, "cmdline").replace('\0', " ");
+            host.shows("the program and its arguments", words.trim())
+                .should_be("tail -f /dev/null");
+            let path = |environment: String| {
+                let mut variables = environment.split('\0').map(str::to_owned);
+                variables.find(|variable| variable.starts_with("PATH=")).unwrap_or_default()
+            };
+            host.shows("a variable of its environment", path(probe::read(program, "environ")))
+                .should_be(path(launcher.read("environ")));
         });
     }
 
@@ -115,6 +125,10 @@ mod tests {
                     .should_be(&alone);
                 host.shows("the program's no_new_privs", probe::status(program, "NoNewPrivs"))
                     .should_be(1);
+                for (set, name) in [("CapAmb", "ambient"), ("CapInh", "inheritable")] {
+                    host.shows(&format!("the program's {name} set"), probe::status(program, set))
+                        .should_be_that("the launcher's", probe::status(launcher.pid(), set));
+                }
             }
         });
     }
