@@ -13,7 +13,8 @@ use netlink_packet_route::link::{
 use nix::unistd::Pid;
 
 /// Returns the request for a cable between the network namespaces of two processes. In each of them its end is
-/// called `eth0`, and the namespace of the one who sends the request has none of it.
+/// called `eth0`, and the namespace of the one who sends the request has none of it. What else a device has, the kernel
+/// chooses.
 fn cable(one: Pid, other: Pid) -> LinkMessage {
     let name = || LinkAttribute::IfName("eth0".into());
     // TODO: an attribute for each of them says where it is to be.
@@ -68,6 +69,12 @@ mod tests {
             for container in &both {
                 host.shows("the devices of a container", probe::devices(container.pid()))
                     .should_be("eth0 lo");
+                let devices = host.inside(container, || network::details().unwrap_or_default());
+                let end = devices.iter().find(|device| device.contains(": eth0,"));
+                let end = end.map_or("nothing", String::as_str);
+                for setting in [", mtu 1500,", ", queue of 1000,"] {
+                    host.shows("what a container's eth0 is set to", end).should_have(setting);
+                }
             }
         });
     }

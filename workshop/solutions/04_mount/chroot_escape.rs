@@ -48,7 +48,8 @@ mod tests {
     const READ: &str = "book/src/04-mount.md#failure and chroot(2)";
 
     /// One of them lies deep.
-    const JAILS: [&str; 2] = ["/tmp/jail", "/tmp/jail/of/many/steps/up"];
+    const JAILS: [&str; 2] =
+        ["/tmp/jail", "/tmp/jail/of/so/many/steps/up/as/no/one/ever/counts/by/hand"];
 
     const JAIL: &str = JAILS[0];
 

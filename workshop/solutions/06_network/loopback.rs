@@ -69,7 +69,10 @@ mod tests {
             host.shows("the network namespace of the container", container.namespace("net"))
                 .should_not_be(host.namespace("net"));
             let flags = host.inside(&container, || network::flags("lo"));
-            host.shows("the flags of the container's loopback", flags).should_have("UP");
+            host.shows("the flags of the container's loopback", &flags).should_have("UP");
+            for other in ["PROMISC", "NOARP"] {
+                host.shows("the flags of the container's loopback", &flags).should_not_have(other);
+            }
         });
     }
 

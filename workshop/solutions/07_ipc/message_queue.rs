@@ -59,6 +59,8 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use grader::{exercise, probe};
 
     use super::*;
@@ -101,6 +103,14 @@ mod tests {
             let inside = host.inside(&container, probe::message_queues);
             host.shows("the container's queues in /proc/sysvipc/msg", inside)
                 .should_be("key 4711: 1 messages");
+            for file in ["/proc/sysvipc/sem", "/proc/sysvipc/shm"] {
+                let list = host.inside(&container, || fs::read_to_string(file).unwrap_or_default());
+                host.shows(
+                    &format!("what the container has in {file}"),
+                    list.lines().skip(1).count(),
+                )
+                .should_be(0);
+            }
         });
     }
 
