@@ -1,5 +1,4 @@
-// refused with: the root directory of the process
-// refused with: /tmp/jail/of/many
+// refused with: the root directory of the process | /tmp/jail/of
 
 use std::fs;
 

@@ -1,5 +1,4 @@
-// refused with: a namespace that is none of your function's business
-// refused with: ipc of process
+// refused with: a namespace that is none of your function's business | namespace of the mode container
 
 use std::fs;
 

@@ -1,5 +1,4 @@
 // refused with: the number of zombies while the program runs
-// refused with: the kernel shows  4
 
 use anyhow::{Result, bail};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};

@@ -1,4 +1,4 @@
-// refused with: Your function has not returned in 10 seconds
+// refused with: the number of zombies while the program runs | Your function has not returned in 10 seconds
 
 use anyhow::{Result, bail};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};

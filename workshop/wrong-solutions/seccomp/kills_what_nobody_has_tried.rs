@@ -1,4 +1,4 @@
-// refused with: Your function has ended its process instead of returning
+// refused with: has been ended by a signal | has ended its process
 
 use anyhow::Result;
 use nix::errno::Errno;
