@@ -23,6 +23,8 @@ pub enum Cause {
     Apparmor,
     /// An AppArmor profile denies it
     ApparmorProfile,
+    /// New processes are for another PID namespace
+    ChildrenElsewhere,
     /// /proc shows another PID namespace
     ForeignProc,
     /// /proc is read-only
@@ -51,6 +53,8 @@ pub enum Cause {
     Chroot,
     /// /proc is not mounted
     NoProc,
+    /// Standard input, output or error is a directory
+    StandardDirectory,
     /// A device is missing in /dev
     NoDevice,
     /// The shell cannot be executed

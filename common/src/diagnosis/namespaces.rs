@@ -180,6 +180,18 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
     Row {
+        cause: Cause::ChildrenElsewhere,
+        id: "children-elsewhere",
+        title: "New processes are for another PID namespace",
+        is: |_, _| false,
+        explanation: |_, facts| {
+            let forked = or_outside(&forked(facts), "; this forks");
+            format!("This is what `unshare --pid` without --fork leaves{forked}")
+        },
+        remedies: |_, facts| forked(facts),
+        root_helps: |_, _| false,
+    },
+    Row {
         cause: Cause::ForeignProc,
         id: "foreign-proc",
         title: "/proc shows another PID namespace",
@@ -283,6 +295,19 @@ pub(super) const ROWS: &[Row] = &[
         root_helps: |_, _| false,
     },
 ];
+
+/// A start as the first process of a new PID namespace, by who has made one.
+fn forked(facts: &HostFacts) -> Vec<Remedy> {
+    let start = format!("--pid --fork --mount-proc cargo run -p {}", facts.package);
+    // Outside of the user namespace that it has made along with it, it has no right to one without the other.
+    let made_both = facts.user_namespace && !facts.caller.root;
+    let command = if made_both || !facts.cap_sys_admin {
+        format!("unshare --user --map-root-user {start}")
+    } else {
+        with_root(facts, &format!("unshare {start}"))
+    };
+    facts.unshare.then(|| remedy(command, NOTHING)).into_iter().collect()
+}
 
 /// A start with a /proc of this PID namespace, by who may mount one. (Others would have to map ids for it, through the
 /// /proc that is there.)

@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::failure::Failed;
-use super::remedies::{NOTHING, remedy, with_root};
+use super::remedies::{NOTHING, known, remedy, with_root};
 use super::{Cause, Row};
 use crate::reexec::Step;
 
@@ -20,6 +20,18 @@ pub(super) const ROWS: &[Row] = &[
         },
         explanation: |_, _| "/proc is not mounted here".into(),
         remedies: |_, facts| vec![remedy(with_root(facts, "mount -t proc proc /proc"), NOTHING)],
+        root_helps: |_, _| false,
+    },
+    Row {
+        cause: Cause::StandardDirectory,
+        id: "standard-directory",
+        title: "Standard input, output or error is a directory",
+        is: |_, _| false,
+        explanation: |_, _| {
+            "A container with a directory of its host open would have a way out of its own root directory; this is none"
+                .into()
+        },
+        remedies: |failure, facts| known(failure, facts, NOTHING),
         root_helps: |_, _| false,
     },
     Row {

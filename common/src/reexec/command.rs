@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{fchdir, pipe2};
 
+use super::before;
 use super::child::{self, Child, Role};
 use super::container::{Created, Running};
 use super::failure::Step;
@@ -173,8 +174,16 @@ impl Command {
     /// # Errors
     ///
     /// clone(2), mostly EPERM; or those of [`write_id_maps`]. The child is gone then. Before Linux 5.11 those of
-    /// close_range(2), EINVAL or ENOSYS.
+    /// close_range(2), EINVAL or ENOSYS. [`Cause::ChildrenElsewhere`](crate::diagnosis::Cause) and
+    /// [`Cause::StandardDirectory`](crate::diagnosis::Cause) where the caller has left this process so that no container of
+    /// it would be right.
     pub fn create(&self) -> Result<Created> {
+        if !self.flags.is_empty() {
+            before::ensure_children_here()?;
+        }
+        if self.root_dir.is_some() {
+            before::ensure_no_directory()?;
+        }
         child::check_close_range()?;
         let image = self.image()?;
         let current_dir = self.current_dir.as_ref().map(c_string).transpose()?;

@@ -46,6 +46,7 @@ pub use id_map::{IdMap, write_id_maps};
 use image::c_string;
 pub use mark::take as entry_point;
 
+mod before;
 mod child;
 mod command;
 mod container;
@@ -66,7 +67,8 @@ pub type Entrypoint<A> = fn(&A) -> Result<ExitCode>;
 ///
 /// # Errors
 ///
-/// Those of the entry point.
+/// Those of the entry point. [`Cause::ChildrenElsewhere`](crate::diagnosis::Cause) in a first life whose children would be in
+/// another PID namespace.
 pub fn dispatch<A>(
     args: &A,
     table: &[(&str, Entrypoint<A>)],
@@ -79,7 +81,10 @@ pub fn dispatch<A>(
             prctl::set_name(&c_string(entry)?).context("set the name of the process")?;
             entrypoint(args)
         }
-        None => start(args),
+        None => {
+            before::ensure_children_here()?;
+            start(args)
+        }
     }
 }
 

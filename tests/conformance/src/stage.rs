@@ -26,6 +26,12 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// Its package, as `cargo run -p` takes it: the program's name without its number.
+    pub fn package(&self) -> &str {
+        let name = self.program.file_name().and_then(OsStr::to_str).expect("it has a name");
+        name.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('-')
+    }
+
     /// Returns a command that starts the stage, with an environment of `PATH` and `TERM` alone.
     pub fn command(&self) -> Command {
         Stage::command_in_small_environment(&self.program)

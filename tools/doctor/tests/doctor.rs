@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             a_kind_of_namespace_that_the_kernel_lacks_is_told,
             a_seccomp_filter_against_user_namespaces_is_told,
             where_a_filter_refuses_unshare_it_is_not_offered,
+            without_a_process_1_for_its_attempts_nothing_is_tried,
             a_missing_close_range_is_told_with_the_minimum,
             places::a_default_root_directory_that_others_can_write_to_can_be_closed,
             places::a_default_root_directory_that_is_not_whole_can_be_made_anew,
@@ -203,6 +204,15 @@ fn where_a_filter_refuses_unshare_it_is_not_offered(stage: &Stage) {
     for alias in ["cargo rootless", "unshare --"] {
         assert!(!report.text.contains(alias), "{}", report.text);
     }
+}
+
+fn without_a_process_1_for_its_attempts_nothing_is_tried(stage: &Stage) {
+    let options = ["--user", "--map-root-user", "--pid"];
+    let line = Output::of(Command::new("unshare").args(options).arg(&stage.program))
+        .refused(&["the first one of another PID namespace", "#children-elsewhere"]);
+    let advice = advised(&line).remove(1);
+    let (forked, _) = advice.split_once("cargo run -p doctor").unwrap();
+    sh(stage, &format!("{forked} \"$0\" apparmor"));
 }
 
 fn a_missing_close_range_is_told_with_the_minimum(stage: &Stage) {

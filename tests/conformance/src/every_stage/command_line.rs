@@ -11,8 +11,9 @@ use nix::libc;
 use nix::sys::signal::SigSet;
 use nix::unistd::getpid;
 
+use super::assert_no_process_but;
 use crate::snapshot::Snapshot;
-use crate::{As, Output, Stage, Test, Traits, probe, tests, with_sudo};
+use crate::{As, Output, Stage, Test, Traits, advised, probe, tests, with_sudo};
 
 /// Returns the tests for a stage of these traits.
 pub fn tests(traits: &Traits) -> Vec<Test> {
@@ -24,6 +25,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_shell_that_cannot_be_executed_is_named,
         an_unknown_log_level_is_no_obstacle,
         an_error_that_cannot_be_written_is_still_in_the_exit_status,
+        unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_runs,
     ], &[As::Root] => [id_maps_are_never_written_to_a_stranger]];
     if !traits.has("user") {
         tests.extend(tests![&[As::User] => [an_ordinary_user_is_told_what_to_type]]);
@@ -125,8 +127,7 @@ fn an_unknown_log_level_is_no_obstacle(stage: &Stage) {
 fn an_ordinary_user_is_told_what_to_type(stage: &Stage) {
     let host = Snapshot::take();
     // Stages 03 and 04 make the root directory first.
-    let package = stage.program.file_name().unwrap().to_str().unwrap();
-    let package = package.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('-');
+    let package = stage.package();
     stage.sh("true").refused(&[
         "CLONE_NEWUTS",
         "EPERM",
@@ -134,4 +135,31 @@ fn an_ordinary_user_is_told_what_to_type(stage: &Stage) {
         &format!("cargo rootless -p {package}"),
     ]);
     host.assert_unchanged();
+}
+
+fn unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_runs(stage: &Stage) {
+    stage.sh("true").ok();
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    let user = "--user --map-root-user";
+    for options in ["--pid", &format!("{user} --mount --uts --pid")] {
+        if stage.who != As::Root && !options.starts_with(user) {
+            continue;
+        }
+        let mut command = Command::new("unshare");
+        command.args(options.split(' ')).arg(&stage.program).args(["-c", "echo it runs"]);
+        let line = Output::of(&mut command).refused(&["--fork", "#children-elsewhere"]);
+        let advice = &advised(&line)[1];
+        let start = format!("--pid --fork --mount-proc cargo run -p {}", stage.package());
+        let expected = match options {
+            "--pid" => format!("unshare {start}"),
+            _ => format!("unshare {user} {start}"),
+        };
+        assert_eq!(*advice, expected);
+        let (unshare, _) = advice.split_once("cargo").unwrap();
+        let script = format!("exec {unshare} \"$0\" -c 'echo it runs'");
+        let forked = Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
+        assert_eq!(forked.ok(), "it runs\n");
+        host.assert_unchanged();
+        assert_no_process_but(&processes);
+    }
 }

@@ -1,17 +1,19 @@
 //! What a container sees, and what it does not.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use common::rootfs;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
 use nix::unistd::getpid;
 
 use super::WAIT;
 use crate::snapshot::Snapshot;
-use crate::{Output, Stage, Test, Traits, eventually, gets, probe, tests};
+use crate::{As, Output, Stage, Test, Traits, advised, eventually, gets, probe, tests};
 
 /// Returns the tests for a stage of these traits.
 pub fn tests(traits: &Traits) -> Vec<Test> {
@@ -20,6 +22,11 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         no_open_descriptor_reaches_the_shell,
         the_shell_has_default_signals,
     ]];
+    if traits.root_directory {
+        tests.extend(tests![traits.users() => [
+            a_directory_as_standard_input_output_or_error_is_refused,
+        ]]);
+    }
     if traits.sets_hostname {
         tests.extend(tests![traits.users() => [
             the_hostname_is_set_inside_and_stays_outside,
@@ -253,4 +260,24 @@ fn exactly_these_mounts_are_inside(stage: &Stage) {
     let expected =
         [&first, queues, &["/dev/null", "/dev/pts"], &devices, &["/proc", "/temp"]].concat();
     assert_eq!(targets, expected);
+}
+
+fn a_directory_as_standard_input_output_or_error_is_refused(stage: &Stage) {
+    stage.sh("true").ok();
+    let host = Snapshot::take();
+    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open("/etc").unwrap();
+    for flags in [0, libc::O_PATH] {
+        let mut command = stage.command();
+        command.args(["-c", "cat /proc/self/fd/0/../etc/hostname"]).stdin(open(flags));
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let output = Output { code: output.status.code().unwrap(), stdout: String::new(), stderr };
+        let line = output.refused(&["standard input is a directory", "#standard-directory"]);
+        let way = if stage.who == As::Rootless { "rootless" } else { "run" };
+        let expected = format!("cargo {way} -p {} </dev/null", stage.package());
+        assert_eq!(advised(&line)[0], expected);
+    }
+    let output = Output::of(stage.command().args(["-c", "true"]).stderr(open(0)));
+    assert_eq!(output.code, 1, "nobody can read why");
+    host.assert_unchanged();
 }
