@@ -12,10 +12,13 @@ use simple_logger::SimpleLogger;
 use crate::diagnosis::diagnose;
 use crate::host_facts::HostFacts;
 use crate::quote::escaped;
+use crate::signals;
 
 /// Sends the log to stderr: warnings and errors, or what the environment variable `RUST_LOG` says (`off`,
-/// `error`, `warn`, `info`, `debug`, `trace`).
+/// `error`, `warn`, `info`, `debug`, `trace`). What can't be written there ends no program: see [`Lossy`], and SIGXFSZ in
+/// setrlimit(2).
 pub fn init_logging() {
+    signals::outlive_full_files();
     let logger = SimpleLogger::new().with_level(LevelFilter::Warn).env();
     log::set_max_level(logger.max_level());
     log::set_boxed_logger(Box::new(Lossy(logger))).expect("only main sets a logger");

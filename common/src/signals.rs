@@ -108,6 +108,15 @@ pub(crate) fn handle(signal: Signal, handler: extern "C" fn(c_int)) -> nix::Resu
     set(signal, &action(SigHandler::Handler(handler))).map(drop)
 }
 
+/// Has a write to a file that may grow no more (`ulimit -f`) fail, with EFBIG, and no longer end this process: SIGXFSZ in
+/// setrlimit(2). What was still to be cleaned up would stay.
+///
+/// By a handler, and not by SIG_IGN, which execve(2) would pass on.
+pub(crate) fn outlive_full_files() {
+    // Fails for a bad argument only, and there is none.
+    let _ = set_unless_ignored(&[Signal::SIGXFSZ], SigHandler::Handler(ignore));
+}
+
 /// Whether a signal, by its number, does nothing to this process.
 pub(crate) fn is_ignored(signal: c_int) -> bool {
     // SAFETY: an action of zeros is a good one, and sigaction(2) overwrites it.

@@ -1,6 +1,7 @@
 //! The launcher while its container runs: one loop, in one thread, which waits for bytes, signals, and the leader.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -14,6 +15,9 @@ use super::screen::{Event, Screen};
 use super::{caller, leader};
 use crate::signals;
 
+/// How long a container that was told to end has for it. A process 1 that somebody in it traces never does: ptrace(2).
+const PATIENCE: Duration = Duration::from_secs(2);
+
 pub(super) struct Relay {
     leader: Pid,
     messages: OwnedFd,
@@ -24,6 +28,8 @@ pub(super) struct Relay {
     ended: bool,
     /// Whether it was told to end, and so waits no longer for a terminal that takes no output.
     hurried: bool,
+    /// When it is killed, if it has not ended by then.
+    deadline: Option<Instant>,
 }
 
 /// What poll(2) has found.
@@ -40,13 +46,17 @@ impl Relay {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let signals =
             SignalFd::with_flags(&SigSet::all(), flags).context("make a descriptor for signals")?;
-        Ok(Relay { leader, messages, signals, screen, ended: false, hurried: false })
+        let (ended, hurried, deadline) = (false, false, None);
+        Ok(Relay { leader, messages, signals, screen, ended, hurried, deadline })
     }
 
     pub(super) fn run(mut self) -> Result<()> {
         self.look_for_end();
         while !self.is_over() {
             let ready = self.poll()?;
+            if self.time_left() == Some(Duration::ZERO) {
+                self.kill();
+            }
             if ready.signals {
                 self.take_signals();
             }
@@ -78,11 +88,16 @@ impl Relay {
             PollFd::new(self.messages.as_fd(), PollFlags::POLLIN),
         ];
         descriptors.extend(self.screen.iter().flat_map(Screen::poll_fds));
-        let timeout = self.screen.as_ref().map_or(PollTimeout::NONE, Screen::poll_timeout);
+        let of_screen = self.screen.as_ref().map_or(PollTimeout::NONE, Screen::poll_timeout);
+        let timeout = match self.time_left().map(PollTimeout::try_from) {
+            // Once it is to end, nobody needs to know whether it takes a key.
+            Some(Ok(left)) => left,
+            _ => of_screen,
+        };
         let number = poll(&mut descriptors, timeout).context("wait for the container")?;
         let found = |index: usize| descriptors.get(index).and_then(PollFd::revents);
         Ok(Ready {
-            nothing: number == 0,
+            nothing: number == 0 && timeout == of_screen,
             signals: found(0).is_some_and(|events| !events.is_empty()),
             messages: found(1).is_some_and(|events| !events.is_empty()),
             terminal: found(3).unwrap_or(PollFlags::empty()),
@@ -92,8 +107,10 @@ impl Relay {
     fn take_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             let number = signal.ssi_signo as libc::c_int;
+            // What this process could not write itself: `signals::outlive_full_files`.
+            let own = number == libc::SIGXFSZ && signal.ssi_pid == std::process::id();
             // Blocked, it is not lost even if the caller has had it ignored, as nohup(1) does.
-            if !signals::is_ignored(number) {
+            if !own && !signals::is_ignored(number) {
                 self.take_signal(number);
             }
         }
@@ -129,7 +146,19 @@ impl Relay {
 
     fn end(&mut self) {
         self.hurried = true;
+        self.deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
         signals::end();
+    }
+
+    /// How long the leader has to end. None where nobody waits for that.
+    fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Ends a leader that was told to end, and does not. The kernel kills all in its PID namespace: pid_namespaces(7).
+    fn kill(&mut self) {
+        self.deadline = None;
+        self.tell(Signal::SIGKILL);
     }
 
     /// Passes on a signal that a key of the terminal sends, to the job that is in the container's foreground.

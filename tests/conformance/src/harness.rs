@@ -23,7 +23,7 @@ use testbed::{cgroup, reading};
 use crate::beside::{self, Beside};
 use crate::needs::{self, CGROUP, ROOT, SKIPPED, skip, skipped};
 use crate::steps::Step;
-use crate::{Stage, Traits, advice, escape, every_stage, queues, reach, restart, typist};
+use crate::{Stage, Traits, advice, escape, every_stage, queues, reach, restart, tracer, typist};
 
 /// Who runs a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn run(mut suite: Suite) -> ExitCode {
         suite.program = suite.program.map(|_| program.into());
     }
     // Not by reexec::dispatch: some of these are started by others than reexec::command.
-    let entry_points: [(&str, reexec::Entrypoint<Suite>); 10] = [
+    let entry_points: [(&str, reexec::Entrypoint<Suite>); 11] = [
         ("enclose", enclose),
         ("outer", outer),
         ("inner", inner),
@@ -154,6 +154,7 @@ fn run(mut suite: Suite) -> ExitCode {
         (reach::PROGRAM, reach::main),
         (advice::PROGRAM, advice::main),
         (restart::PROGRAM, restart::main),
+        (tracer::PROGRAM, tracer::main),
         (typist::PROGRAM, typist::main),
     ];
     // Those that are may find signals held back for what they are to start.

@@ -29,6 +29,7 @@ pub mod snapshot;
 mod stage;
 mod steps;
 pub mod terminal;
+mod tracer;
 mod traits;
 mod typist;
 

@@ -25,6 +25,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_shell_that_cannot_be_executed_is_named,
         an_unknown_log_level_is_no_obstacle,
         an_error_that_cannot_be_written_is_still_in_the_exit_status,
+        a_log_that_may_grow_no_more_is_no_obstacle,
         unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_runs,
     ], &[As::Root] => [id_maps_are_never_written_to_a_stranger]];
     if !traits.has("user") {
@@ -135,6 +136,23 @@ fn an_ordinary_user_is_told_what_to_type(stage: &Stage) {
         &format!("cargo rootless -p {package}"),
     ]);
     host.assert_unchanged();
+}
+
+fn a_log_that_may_grow_no_more_is_no_obstacle(stage: &Stage) {
+    stage.sh("true").ok();
+    fs::write("/tmp/log", "longer than nothing").unwrap();
+    for (args, code) in [("-c 'exit 7'", 7), ("--nsshell /nope", 1), ("--no-such-option", 2)] {
+        // The signal of such a write is SIGXFSZ: setrlimit(2).
+        let script = format!("ulimit -f 0; RUST_LOG=debug exec \"$0\" {args} 2>>/tmp/log");
+        let output = Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
+        assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{args}");
+    }
+    assert_eq!(fs::read_to_string("/tmp/log").unwrap(), "longer than nothing");
+    // A program in the container is not spared it.
+    let script = "ulimit -c 0; ulimit -f 0; sh -c 'printf x >>/tmp/log'; echo $?";
+    let output =
+        stage.sh(&script.replace("/tmp", if stage.traits.root_directory { "" } else { "/tmp" }));
+    assert_eq!(output.stdout, format!("{}\n", 128 + libc::SIGXFSZ), "{output:#?}");
 }
 
 fn unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_runs(stage: &Stage) {

@@ -12,7 +12,7 @@ use crate::snapshot::Snapshot;
 use crate::stage::install_this;
 use crate::{
     As, Container, Output, Stage, Test, Traits, eventually, fastest, gets, need, probe, restart,
-    tests,
+    tests, tracer,
 };
 
 /// Returns the tests for a stage of these traits.
@@ -37,6 +37,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
             a_job_left_behind_dies_with_the_shell,
             process_1_can_be_asked_to_end_from_inside,
             a_restart_from_inside_ends_the_container_alone,
+            a_container_whose_process_1_is_traced_from_inside_ends_by_sigterm,
         ]]);
     }
     if traits.has("mnt") {
@@ -240,4 +241,16 @@ fn a_restart_from_inside_ends_the_container_alone(stage: &Stage) {
     // reboot(2): its parent sees it ended by SIGHUP.
     assert_eq!((output.code, output.stderr.as_str()), (128 + libc::SIGHUP, ""), "{output:#?}");
     host.assert_unchanged();
+}
+
+fn a_container_whose_process_1_is_traced_from_inside_ends_by_sigterm(stage: &Stage) {
+    install_this(stage, tracer::PROGRAM);
+    let (host, processes) = (Snapshot::take(), probe::processes());
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let container = stage.start(tracer::PROGRAM);
+        container.signal(signal);
+        assert_eq!(container.wait(), 137, "{signal}");
+        host.assert_unchanged();
+        assert_no_process_but(&processes);
+    }
 }
