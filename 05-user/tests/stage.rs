@@ -31,7 +31,10 @@ fn main() -> ExitCode {
             an_error_inside_knows_the_engine_that_the_environment_outside_names,
             without_proc_it_is_told_how_to_mount_one,
         ],
-        &[As::User] => [root_inside_cannot_do_what_the_caller_cannot],
+        &[As::User] => [
+            root_inside_cannot_do_what_the_caller_cannot,
+            an_error_inside_is_told_with_what_is_installed_outside,
+        ],
     ];
     tests.extend(root_directory::tests());
     conformance::stage(TRAITS, env!("CARGO_BIN_EXE_05-user"), tests)
@@ -120,4 +123,24 @@ fn user_namespaces_switched_off_are_named_with_the_sysctl(stage: &Stage) {
         "max_user_namespaces",
         "15000",
     ]);
+}
+
+fn an_error_inside_is_told_with_what_is_installed_outside(stage: &Stage) {
+    need("prlimit");
+    stage.sh("true").ok();
+    // Not where a distribution puts it, and not in the root directory.
+    fs::create_dir("/tmp/more").unwrap();
+    fs::write("/tmp/more/sudo", "").unwrap();
+    let path = format!("{}:/tmp/more", std::env::var("PATH").unwrap());
+    // In a user namespace of their own, the processes of other tests do not count.
+    let errors = (1..10).map(|most| {
+        let limit = format!("--nproc={most}:{most}");
+        let words = ["--user", "--map-root-user", "prlimit", &limit];
+        let mut limited = Command::new("unshare");
+        Output::of(limited.args(words).arg(&stage.program).args(["-c", "true"]).env("PATH", &path))
+    });
+    let inside = |output: &Output| output.stderr.contains("[ns_init]");
+    let error = errors.into_iter().find(inside).expect("the shell is the last process to be made");
+    let words = ["EAGAIN", "`sudo prlimit --pid $$ --nproc=1024:1024`", "#process-limit"];
+    error.refused(&words);
 }

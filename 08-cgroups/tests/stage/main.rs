@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         the_network_is_the_one_of_stage_06,
     ], &[As::Root] => [
         what_limits_the_launcher_limits_the_container,
+        a_users_limit_of_processes_that_is_none_for_root_is_not_named,
         who_may_not_make_a_cgroup_is_told_what_to_type,
         cgroups_mounted_read_only_are_refused,
         a_machine_without_cgroups_is_refused,
@@ -162,6 +163,16 @@ fn a_limit_that_does_not_fit_a_shell_is_refused_before_it_runs(stage: &Stage) {
         host.assert_unchanged();
     }
     assert_eq!(stage.run(["--pids-max", "2", "-c", "echo ran"]).ok(), "ran\n");
+}
+
+fn a_users_limit_of_processes_that_is_none_for_root_is_not_named(stage: &Stage) {
+    let mut limited = Command::new(need("prlimit"));
+    let args = ["--pids-max", "1", "-c", "true"];
+    let output = Output::of(limited.arg("--nproc=1000:2000").arg(&stage.program).args(args));
+    assert!(output.code == 1 && output.stderr.contains("pids.max of this cgroup"), "{output:#?}");
+    for wrong in ["ulimit", "nproc"] {
+        assert!(!output.stderr.contains(wrong), "{output:#?}");
+    }
 }
 
 fn a_value_that_is_no_limit_is_refused(stage: &Stage) {

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nix::sys::resource::Resource;
 
 use super::failure::{Failed, Failure};
-use super::remedies::{LAYER, NOTHING, more_processes, raised, remedy, sysctl};
+use super::remedies::{LAYER, NOTHING, is_exempt, more_processes, raised, remedy, sysctl};
 use super::{Cause, Row};
 use crate::host_facts::{HostFacts, LIMITS, RootMount};
 use crate::reexec::Step;
@@ -47,8 +47,9 @@ pub(super) const ROWS: &[Row] = &[
         is: |failure, _| {
             failure.is_process(Errno::EAGAIN) || failure.is_capability(&[Errno::EAGAIN])
         },
-        explanation: |_, _| {
-            "The limit of processes is reached: see `ulimit -u`, and pids.max of this cgroup".into()
+        explanation: |_, facts| {
+            let of_user = if is_exempt(facts) { "" } else { "`ulimit -u`, and " };
+            format!("The limit of processes is reached: see {of_user}pids.max of this cgroup")
         },
         remedies: |_, facts| more_processes(facts),
         root_helps: |_, _| false,

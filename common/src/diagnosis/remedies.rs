@@ -77,14 +77,15 @@ pub(super) fn rootless(facts: &HostFacts) -> Vec<Remedy> {
 
 /// A command that needs root, as this caller has to type it.
 pub(super) fn with_root(facts: &HostFacts, command: &str) -> String {
+    with_root_as(facts, command, &quoted(command))
+}
+
+/// - `word`: the command as one word, for the shell that is root's: su(1).
+fn with_root_as(facts: &HostFacts, command: &str, word: &str) -> String {
     if facts.caller.root && !facts.caller.by_sudo {
         return command.into();
     }
-    if facts.without_sudo {
-        format!("su -c {}", quoted(command))
-    } else {
-        format!("sudo {command}")
-    }
+    if facts.without_sudo { format!("su -c {word}") } else { format!("sudo {command}") }
 }
 
 /// A sysctl to set. The file is everywhere, and the program that writes it is not.
@@ -160,7 +161,9 @@ pub(super) fn raised(facts: &HostFacts, resource: Resource) -> Vec<Remedy> {
         Some(format!("ulimit -S -{letter} $(ulimit -H -{letter})"))
     } else if facts.limits_can_be_raised {
         let enough = enough.replace("-1", "unlimited");
-        Some(with_root(facts, &format!("prlimit --pid $$ --{name}={enough}:{enough}")))
+        let command = format!("prlimit --pid $$ --{name}={enough}:{enough}");
+        // The number is the caller's shell's, and so it is this shell that has to put it there.
+        Some(with_root_as(facts, &command, &format!("\"{command}\"")))
     } else {
         engine.map(|run| format!("{run} --ulimit {name}={enough}:{enough}"))
     };
@@ -177,11 +180,16 @@ pub(super) fn run_of_engine(facts: &HostFacts) -> Option<&'static str> {
     }
 }
 
-/// More processes. Root is exempt from the limit of a user's: setrlimit(2). Then it is a cgroup's.
+/// Whether a user's limit of processes is none for this caller, as it is none for the machine's root, in a container of
+/// whose root is another one as well: setrlimit(2). Then it is a cgroup's that is reached.
+pub(super) fn is_exempt(facts: &HostFacts) -> bool {
+    facts.caller.root && !facts.caller.user_namespace
+}
+
+/// More processes.
 pub(super) fn more_processes(facts: &HostFacts) -> Vec<Remedy> {
-    let is_exempt = facts.root && !facts.user_namespace;
     let limit = getrlimit(Resource::RLIMIT_NPROC).map_or(RLIM_INFINITY, |(now, _)| now);
-    if !is_exempt && limit != RLIM_INFINITY {
+    if !is_exempt(facts) && limit != RLIM_INFINITY {
         return raised(facts, Resource::RLIMIT_NPROC);
     }
     let command = run_of_engine(facts).map(|run| format!("{run} --pids-limit 100"));

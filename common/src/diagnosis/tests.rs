@@ -346,3 +346,12 @@ fn where_there_is_no_place_for_a_root_directory_the_engine_or_root_can_give_one(
         assert_eq!(diagnose(&error(), &nobody).unwrap().remedies, []);
     }
 }
+
+#[test]
+fn the_number_of_the_callers_shell_is_put_in_by_that_shell_and_not_by_the_one_of_su() {
+    let facts = HostFacts { without_sudo: true, limits_can_be_raised: true, ..user() };
+    let command = "`su -c \"prlimit --pid $$ --fsize=unlimited:unlimited\"`";
+    assert_advice(Known::new(Cause::FileSize, "x").into(), &facts, &[command]);
+    let facts = HostFacts { without_sudo: false, ..facts };
+    assert_advice(Known::new(Cause::FileSize, "x").into(), &facts, &["`sudo prlimit --pid $$"]);
+}

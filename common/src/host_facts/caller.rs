@@ -9,10 +9,13 @@ use std::{env, fs};
 
 use nix::sys::prctl;
 
-use super::process::{CAP_SYS_ADMIN, UidMap, is_sudo, may_have, overflow_id, read};
+use super::process::{
+    CAP_SYS_ADMIN, CAP_SYS_RESOURCE, UidMap, is_sudo, may_have, overflow_id, read,
+};
+use super::programs::{INSTALLERS, Programs};
 
-/// Who has started the program. Inside the container nothing shows that any more: root there can be anybody outside, and
-/// the environment is cleared.
+/// Who has started the program, and what they have. Inside the container nothing shows that any more: root there can be
+/// anybody outside, has all capabilities, and other programs, and the environment is cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Whether that is root of the machine or of a container, and not of a user namespace in one.
@@ -26,6 +29,12 @@ pub struct Caller {
     pub foreign_cgroups: bool,
     /// Whether root there has CAP_SYS_ADMIN, and an ordinary user could become that root.
     pub administers: bool,
+    /// Whether root there could raise a limit of this process: CAP_SYS_RESOURCE.
+    pub raises_limits: bool,
+    /// Whether systemd is process 1, and for an ordinary user, whether one of their own runs.
+    pub systemd: bool,
+    /// What is installed there.
+    pub programs: Programs,
     /// What has started the container that it is in, if one has.
     pub engine: Option<Engine>,
 }
@@ -61,33 +70,63 @@ impl Caller {
             administers: own.has_root()
                 && may_have(CAP_SYS_ADMIN)
                 && (root || !prctl::get_no_new_privs().unwrap_or(false)),
+            raises_limits: may_have(CAP_SYS_RESOURCE) && !in_container,
+            systemd: has_systemd(root),
+            programs: Programs::here(),
             engine: Engine::here(),
         }
     }
 
     /// What a process tells its second life: see [`Caller::inherit`].
-    pub(crate) fn to_word(self) -> String {
-        let flags =
-            [self.root, self.by_sudo, self.user_namespace, self.foreign_cgroups, self.administers];
-        let flags: String = flags.iter().map(|flag| if *flag { '1' } else { '0' }).collect();
+    pub(crate) fn to_word(mut self) -> String {
+        let flags = self.flags().map(|flag| if *flag { '1' } else { '0' });
+        let index =
+            INSTALLERS.iter().position(|(_, known)| Some(*known) == self.programs.installer);
         let engine = ENGINES.iter().find(|(engine, _)| Some(*engine) == self.engine);
-        format!("{flags}{}", engine.map_or("", |(_, name)| name))
+        let flags: String = flags.into_iter().collect();
+        let index = index.map_or("-".into(), |index| index.to_string());
+        format!("{flags}{index}{}", engine.map_or("", |(_, name)| name))
     }
 
     /// Remembers what the first life of this program has told.
     pub(crate) fn inherit(word: &str) {
-        let Some((flags, name)) = word.split_at_checked(5) else { return };
-        let flag = |index: usize| flags.as_bytes().get(index) == Some(&b'1');
-        let caller = Caller {
-            root: flag(0),
-            by_sudo: flag(1),
-            user_namespace: flag(2),
-            foreign_cgroups: flag(3),
-            administers: flag(4),
-            engine: Engine::of_name(name),
-        };
+        let mut caller = Caller::default();
+        let mut characters = word.chars();
+        for (flag, character) in caller.flags().into_iter().zip(&mut characters) {
+            *flag = character == '1';
+        }
+        let index = characters.next().and_then(|digit| digit.to_digit(10));
+        let installer = index.and_then(|index| INSTALLERS.get(index as usize));
+        caller.programs.installer = installer.map(|(_, command)| *command);
+        caller.engine = Engine::of_name(characters.as_str());
         CALLER.get_or_init(|| caller);
     }
+
+    /// All that is so or is not, in the order that it is told in.
+    fn flags(&mut self) -> [&mut bool; 10] {
+        [
+            &mut self.root,
+            &mut self.by_sudo,
+            &mut self.user_namespace,
+            &mut self.foreign_cgroups,
+            &mut self.administers,
+            &mut self.raises_limits,
+            &mut self.systemd,
+            &mut self.programs.sudo,
+            &mut self.programs.sysctl,
+            &mut self.programs.unshare,
+        ]
+    }
+}
+
+/// Whether systemd takes commands of this user: sd_booted(3), and the socket of systemd-run(1).
+fn has_systemd(root: bool) -> bool {
+    if root {
+        return Path::new("/run/systemd/system").exists();
+    }
+    let own = format!("/run/user/{}", nix::unistd::geteuid());
+    let own = env::var_os("XDG_RUNTIME_DIR").unwrap_or(own.into());
+    Path::new(&own).join("systemd/private").exists()
 }
 
 /// What starts containers.
@@ -159,7 +198,7 @@ fn are_cgroups_foreign() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, Engine};
+    use super::{Caller, Engine, Programs};
 
     #[test]
     fn a_second_life_knows_the_caller_of_the_first() {
@@ -169,9 +208,12 @@ mod tests {
             user_namespace: false,
             foreign_cgroups: true,
             administers: true,
+            raises_limits: false,
+            systemd: true,
+            programs: Programs { unshare: true, installer: Some("apk add"), ..Programs::default() },
             engine: Some(Engine::Nspawn),
         };
-        assert_eq!(caller.to_word(), "10011systemd-nspawn");
+        assert_eq!(caller.to_word(), "10011010012systemd-nspawn");
         Caller::inherit(&caller.to_word());
         assert_eq!(Caller::get(), caller);
     }

@@ -2,17 +2,19 @@
 
 mod caller;
 mod process;
+mod programs;
 
+use std::fs;
 use std::path::Path;
-use std::{env, fs};
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::sethostname;
 
 pub use self::caller::{Caller, Engine};
-use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_RESOURCE, Status, read};
+use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, Status, read};
 pub(crate) use self::process::{in_first_user_namespace, is_sudo, overflow_id};
+pub use self::programs::{Programs, is_installed};
 use crate::mounts;
 
 /// Facts about this process and its host that decide why the kernel says no.
@@ -108,22 +110,13 @@ pub enum Cgroups {
     V2,
 }
 
-/// The programs that install packages, and how they are called.
-const INSTALLERS: [(&str, &str); 5] = [
-    ("apt-get", "apt-get install"),
-    ("dnf", "dnf install"),
-    ("apk", "apk add"),
-    ("pacman", "pacman -S"),
-    ("zypper", "zypper install"),
-];
-
 impl HostFacts {
     /// Returns the facts about this process, which runs the program of a stage.
     pub fn now() -> HostFacts {
         let status = Status::read();
-        let (capabilities, bounding) = (status.set("CapEff"), status.set("CapBnd"));
+        let capabilities = status.set("CapEff");
         let caller = Caller::get();
-        let has_sudo = has("sudo");
+        let programs = caller.programs;
         let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).trim().parse().ok();
         let program = fs::read_link("/proc/self/exe").unwrap_or_default();
         let program = program.file_name().unwrap_or_default().to_string_lossy();
@@ -134,7 +127,7 @@ impl HostFacts {
             cap_sys_admin: capabilities & CAP_SYS_ADMIN != 0,
             cap_sys_chroot: capabilities & CAP_SYS_CHROOT != 0,
             cap_setfcap: capabilities & CAP_SETFCAP != 0,
-            limits_can_be_raised: bounding & CAP_SYS_RESOURCE != 0 && !caller.user_namespace,
+            limits_can_be_raised: caller.raises_limits,
             seccomp: status.field("Seccomp") == "2",
             // Too long to be set. Whether this process may is asked first: sethostname(2).
             hostname_refused: sethostname("n".repeat(65)) == Err(Errno::EPERM),
@@ -146,12 +139,12 @@ impl HostFacts {
             apparmor: read("/sys/module/apparmor/parameters/enabled").trim() == "Y",
             apparmor_profile: enforced(&read("/proc/self/attr/apparmor/current")),
             caller,
-            sudo: has_sudo && caller.administers,
-            without_sudo: !has_sudo,
-            systemd: has_systemd(caller.root),
-            sysctl: has("sysctl"),
+            sudo: programs.sudo && caller.administers,
+            without_sudo: !programs.sudo,
+            systemd: caller.systemd,
+            sysctl: programs.sysctl,
             // Nothing is asked for, and given.
-            unshare: has("unshare") && unshare(CloneFlags::empty()).is_ok(),
+            unshare: programs.unshare && unshare(CloneFlags::empty()).is_ok(),
             missing_device: DEVICES
                 .into_iter()
                 .find(|(name, _)| mounts::open_device(name).is_err()),
@@ -170,10 +163,7 @@ impl HostFacts {
             sysfs: Path::new("/sys/fs/cgroup").exists(),
             proc_cgroups: Path::new("/proc/cgroups").exists(),
             pids_is_v1: pids_is_v1(&read("/proc/cgroups")),
-            installer: INSTALLERS
-                .into_iter()
-                .find(|(program, _)| has(program))
-                .map(|(_, command)| command),
+            installer: programs.installer,
         }
     }
 
@@ -197,13 +187,6 @@ fn covered(mounts: &str) -> Vec<String> {
 /// other modes than this one a profile denies nothing.
 fn enforced(current: &str) -> Option<String> {
     current.trim().strip_suffix(" (enforce)").map(str::to_owned)
-}
-
-/// Whether a program is where a distribution puts it.
-fn has(program: &str) -> bool {
-    ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"]
-        .iter()
-        .any(|bin| Path::new(bin).join(program).exists())
 }
 
 impl RootMount {
@@ -241,16 +224,6 @@ pub(crate) const LIMITS: [(CloneFlags, &str); 7] = [
     (CloneFlags::CLONE_NEWUSER, "max_user_namespaces"),
     (CloneFlags::CLONE_NEWUTS, "max_uts_namespaces"),
 ];
-
-/// Whether systemd takes commands of this user: sd_booted(3), and the socket of systemd-run(1).
-fn has_systemd(root: bool) -> bool {
-    if root {
-        return Path::new("/run/systemd/system").exists();
-    }
-    let own = format!("/run/user/{}", nix::unistd::geteuid());
-    let own = env::var_os("XDG_RUNTIME_DIR").unwrap_or(own.into());
-    Path::new(&own).join("systemd/private").exists()
-}
 
 impl Cgroups {
     fn here() -> Cgroups {

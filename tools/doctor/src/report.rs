@@ -11,7 +11,7 @@ use anyhow::{Context, Error, Result, ensure};
 use clap::builder::styling::{AnsiColor, Style};
 use common::diagnosis::{Cause, Known, PAGE};
 use common::forwarding;
-use common::host_facts::{Cgroups, HostFacts, RootMount};
+use common::host_facts::{Cgroups, HostFacts, RootMount, is_installed};
 use common::quote::quoted;
 use common::reexec::Step;
 use common::rootfs;
@@ -214,16 +214,11 @@ fn root(facts: &HostFacts) -> Root {
         Root::Here
     } else if !facts.caller.administers {
         Root::Useless
-    } else if in_path("sudo") {
+    } else if !facts.without_sudo {
         Root::Sudo
     } else {
         Root::NoSudo
     }
-}
-
-fn in_path(program: &str) -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
 fn verdict(stage: &Stage, findings: &Findings, root: Root, facts: &HostFacts) -> Verdict {
@@ -310,7 +305,7 @@ fn print_row(
 fn print_root_directory() {
     // When it cannot be used, the causes tell why.
     let Ok((directory, exists)) = rootfs::look() else { return };
-    let made = match (exists, in_path("busybox")) {
+    let made = match (exists, is_installed("busybox")) {
         (true, _) => "",
         (false, true) => ", which the first start makes of busybox",
         (false, false) => {

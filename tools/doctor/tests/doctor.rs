@@ -65,6 +65,8 @@ fn main() -> ExitCode {
             places::a_default_root_directory_of_somebody_else_is_left_alone,
             places::two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
+            what_is_in_path_alone_is_offered_as_well,
+            limits::without_sudo_a_limit_of_the_callers_shell_is_raised_by_su,
             places::a_tmp_that_is_open_to_all_can_be_closed_by_its_owner,
             a_proc_that_is_read_only_is_told_and_can_be_mounted_anew,
             a_device_that_is_missing_is_told_and_can_be_made,
@@ -342,6 +344,19 @@ fn a_chroot_is_told(stage: &Stage) {
     report.assert_states(&[("04-mount", "no"), ("05-user", "no")]);
     // Outside of it is where these tests run.
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
+}
+
+fn what_is_in_path_alone_is_offered_as_well(stage: &Stage) {
+    // As on NixOS.
+    sh(stage, "mkdir /tmp/more; cp $(command -v unshare) /tmp/more; touch /tmp/more/sudo");
+    hide("unshare");
+    hide("sudo");
+    let path = format!("/tmp/more:{}", std::env::var("PATH").unwrap());
+    let ordinary = ["--reuid=1000", "--regid=1000", "--clear-groups"];
+    let mut doctor = Command::new(need("setpriv"));
+    let report = Report::of(doctor.args(ordinary).arg(&stage.program).env("PATH", path));
+    let expected = "cargo rootless -p pid, or cargo as-root -p pid";
+    assert_eq!(report.row("03-pid"), ("ready", expected));
 }
 
 fn a_device_that_is_missing_is_told_and_can_be_made(stage: &Stage) {
