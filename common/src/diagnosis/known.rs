@@ -33,7 +33,8 @@ impl Known {
     }
 
     /// Sets the command that helps. `{package}` in it stands for the stage, as `cargo run -p` takes it, and
-    /// `{run}` for `run`, or for the alias that the stage has to be started by.
+    /// `{run}` for `run`, or for the alias that the stage has to be started by. Several are joined by ` && `, and one for root
+    /// begins with `sudo `. In a path that was [quoted](crate::quote::quoted) all that stands for itself.
     pub fn remedy(self, command: impl Into<String>) -> Known {
         Known { command: Some(command.into()), ..self }
     }

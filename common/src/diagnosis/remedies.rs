@@ -20,17 +20,62 @@ pub(super) fn remedy(command: impl Into<String>, gives_up: &str) -> Remedy {
 /// The command that the maker of a [`Known`] error has given.
 pub(super) fn known(failure: &Failure, facts: &HostFacts, gives_up: &str) -> Vec<Remedy> {
     let Failed::Known(known) = failure.failed else { return Vec::new() };
-    let command = known.command.as_ref();
-    let command = command
-        .map(|command| command.replace("{run}", run(facts)).replace("{package}", &facts.package));
+    let Some(command) = &known.command else { return Vec::new() };
     // Who makes such an error does not know what there is to become root.
-    let as_typed = |part: &str| match part.strip_prefix("sudo ") {
+    let as_typed = |part: String| match part.strip_prefix("sudo ") {
         Some(command) => with_root(facts, command),
-        None => part.to_owned(),
+        None => part,
     };
-    let command =
-        command.map(|command| command.split(" && ").map(as_typed).collect::<Vec<_>>().join(" && "));
-    command.map(|command| remedy(command, gives_up)).into_iter().collect()
+    let fill_in =
+        |words: &str| words.replace("{run}", run(facts)).replace("{package}", &facts.package);
+    let parts = split_unquoted(command, " && ").into_iter();
+    let parts: Vec<_> = parts.map(|part| as_typed(map_unquoted(part, fill_in))).collect();
+    vec![remedy(parts.join(" && "), gives_up)]
+}
+
+/// Splits a command where `separator` is, and not within quotes: there it is a part of a path.
+fn split_unquoted<'a>(command: &'a str, separator: &str) -> Vec<&'a str> {
+    let (mut parts, mut start) = (Vec::new(), 0);
+    for (begin, words) in unquoted(command) {
+        for (index, _) in words.match_indices(separator) {
+            parts.push(&command[start..begin + index]);
+            start = begin + index + separator.len();
+        }
+    }
+    parts.push(&command[start..]);
+    parts
+}
+
+/// Returns a command with what is not within quotes changed by `change`.
+fn map_unquoted(command: &str, change: impl Fn(&str) -> String) -> String {
+    let (mut changed, mut end) = (String::new(), 0);
+    for (begin, words) in unquoted(command) {
+        changed += &command[end..begin];
+        changed += &change(words);
+        end = begin + words.len();
+    }
+    changed + &command[end..]
+}
+
+/// The parts of a command that are not within quotes of [`quoted`], each with the place that it begins at.
+fn unquoted(command: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let mut start = Some(0);
+    let mut characters = command.char_indices();
+    while let Some((index, character)) = characters.next() {
+        match (character, start) {
+            // Within them a backslash is one, or, in `$'...'`, comes before no quotation mark.
+            ('\\', Some(_)) => _ = characters.next(),
+            ('\'', Some(begin)) => {
+                parts.push((begin, &command[begin..index]));
+                start = None;
+            }
+            ('\'', None) => start = Some(index + 1),
+            _ => {}
+        }
+    }
+    parts.extend(start.map(|begin| (begin, &command[begin..])));
+    parts
 }
 
 /// The alias of Cargo's that starts the stage as this process was started, or as it has to be.

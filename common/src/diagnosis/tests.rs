@@ -6,6 +6,7 @@ use nix::sched::CloneFlags;
 
 use super::*;
 use crate::host_facts::{Caller, Cgroups, Engine, RootMount};
+use crate::quote::quoted;
 use crate::reexec::{Call, Step};
 
 /// An ordinary user on an ordinary machine.
@@ -354,4 +355,20 @@ fn the_number_of_the_callers_shell_is_put_in_by_that_shell_and_not_by_the_one_of
     assert_advice(Known::new(Cause::FileSize, "x").into(), &facts, &[command]);
     let facts = HostFacts { without_sudo: false, ..facts };
     assert_advice(Known::new(Cause::FileSize, "x").into(), &facts, &["`sudo prlimit --pid $$"]);
+}
+
+#[test]
+fn what_stands_for_the_stage_stands_for_itself_in_a_path() {
+    for path in ["/{run}", "/{package} it's", "/a && sudo b", "/a\n{run} && sudo 'c", "/'{run}'\\"]
+    {
+        let path = quoted(path);
+        let said =
+            format!("sudo cp {path} {path} && cargo {{run}} -p {{package}} -- --rootfs {path}");
+        let facts = HostFacts { without_sudo: true, ..user() };
+        let error = Known::new(Cause::RootNowhere, "x").remedy(&said).into();
+        let command = diagnose(&error, &facts).unwrap().remedies.remove(0).command;
+        let copy = quoted(format!("cp {path} {path}"));
+        let expected = format!("su -c {copy} && cargo rootless -p pid -- --rootfs {path}");
+        assert_eq!(command, expected);
+    }
 }

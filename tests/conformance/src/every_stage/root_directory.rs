@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use common::quote::quoted;
 use common::rootfs;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
@@ -26,6 +27,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         a_missing_root_directory_of_the_readers_own_is_refused,
         a_root_directory_that_is_a_file_is_refused,
         an_empty_root_directory_is_refused_with_the_command_that_helps,
+        a_path_with_the_words_of_an_advice_in_it_is_advised_as_it_is,
         a_root_directory_that_others_can_write_to_is_refused,
         a_root_directory_that_others_can_rename_is_refused,
         a_root_directory_with_a_link_for_a_mount_point_is_refused,
@@ -199,6 +201,21 @@ fn a_root_directory_with_a_link_for_a_mount_point_is_refused(stage: &Stage) {
     fs::remove_dir("/tmp/root/proc").unwrap();
     std::os::unix::fs::symlink("/proc", "/tmp/root/proc").unwrap();
     refuses_rootfs(stage, "/tmp/root", &["mount point is missing", "/tmp/root/proc"]);
+}
+
+fn a_path_with_the_words_of_an_advice_in_it_is_advised_as_it_is(stage: &Stage) {
+    stage.sh("true").ok();
+    for path in ["/tmp/{run}", "/tmp/{package}", "/tmp/a && sudo b", "/tmp/it's {run}"] {
+        let copy = ["-aT", rootfs::DEFAULT, path];
+        Output::of(Command::new("cp").args(copy)).ok();
+        let temp = Path::new(path).join("temp");
+        fs::remove_dir(&temp).unwrap();
+        let line = stage.run(["--rootfs", path, "-c", "true"]).refused(&["a mount point"]);
+        let command = format!("`mkdir {}`", quoted(&temp));
+        assert!(line.contains(&command), "{line}");
+        fs::create_dir(&temp).unwrap();
+        stage.run(["--rootfs", path, "-c", "true"]).ok();
+    }
 }
 
 fn the_root_directory_of_the_host_is_refused(stage: &Stage) {
