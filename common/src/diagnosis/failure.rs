@@ -70,6 +70,19 @@ impl Failure<'_> {
         asked && errnos.contains(&self.errno)
     }
 
+    /// Whether a call was refused that takes no capability, with this error.
+    pub(super) fn is_unprivileged(&self, errno: Errno) -> bool {
+        use Call::{CloseRange, Mark, ParentDeathSignal, Session, Signals};
+        let takes_none = match self.failed {
+            Failed::Step(Step::Unprivileged(_)) => true,
+            Failed::Step(Step::Prepare(call)) => {
+                [CloseRange, Mark, ParentDeathSignal, Session, Signals].contains(call)
+            }
+            _ => false,
+        };
+        takes_none && self.errno == errno
+    }
+
     pub(super) fn is_link(&self, errno: Errno) -> bool {
         matches!(self.failed, Failed::Step(Step::Link(_))) && self.errno == errno
     }

@@ -34,8 +34,8 @@ pub(super) const ROWS: &[Row] = &[
         id: "old-kernel",
         title: "The kernel is older than 5.11",
         is: |failure, _| {
-            matches!(failure.failed, Failed::Step(Step::Prepare(Call::CloseRange)))
-                && failure.errno != Errno::EPERM
+            let is_close = matches!(failure.failed, Failed::Step(Step::Prepare(Call::CloseRange)));
+            is_close && failure.errno == Errno::EINVAL || failure.is_unprivileged(Errno::ENOSYS)
         },
         explanation: |_, facts| {
             let container = if facts.seccomp { ", or a newer container engine" } else { "" };
@@ -273,7 +273,11 @@ pub(super) const ROWS: &[Row] = &[
         cause: Cause::ContainerSeccomp,
         id: "container-seccomp",
         title: "A seccomp filter refuses a system call",
-        is: |failure, facts| failure.is_capability(&[Errno::EPERM]) && facts.seccomp,
+        is: |failure, facts| {
+            let refused =
+                failure.is_capability(&[Errno::EPERM]) || failure.is_unprivileged(Errno::EPERM);
+            refused && facts.seccomp
+        },
         explanation: |_, facts| {
             let start = start_anew(facts);
             format!("This looks like a container whose seccomp filter refuses this call{start}")

@@ -233,12 +233,16 @@ impl Command {
         returned?;
         signals::watch(pid, self.ending()).context("handle SIGTERM")?;
         if is_job {
-            leader::watch_job().context("make a process group for the child")?;
+            leader::watch_job()
+                .context(Step::Unprivileged("make a process group for the child"))?;
         }
         drop(held);
         log::debug!("cloned {pid} with {:?} for {:?}", self.flags, self.argv0);
-        write_id_maps(pid, &self.uid_mappings, &self.gid_mappings)?;
-        Ok(created)
+        match write_id_maps(pid, &self.uid_mappings, &self.gid_mappings) {
+            Ok(()) => Ok(created),
+            // Of a process that has ended nobody may change the maps (EACCES), and why it has is the better reason.
+            Err(error) => Err(created.reported().unwrap_or(error)),
+        }
     }
 
     /// Starts the program and waits for its end: [`Command::create`], [`Created::start`], [`Running::wait`].

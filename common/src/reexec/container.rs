@@ -4,13 +4,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, write};
+use nix::unistd::{Pid, read, write};
 
 use super::child::{GO, GO_IN_FOREGROUND};
 use super::failure::{Call, REPORT_SIZE, Step};
@@ -61,8 +62,21 @@ impl Created {
             }
             return Ok(child);
         };
+        Err(self.failure(report))
+    }
+
+    /// What the child has reported so far: None where nothing has failed.
+    pub(super) fn reported(&self) -> Option<Error> {
+        let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
+        poll(&mut outcome, PollTimeout::ZERO).ok().filter(|number| *number > 0)?;
+        let mut report = [0; REPORT_SIZE];
+        let length = read(&self.outcome, &mut report).ok()?;
+        (length == REPORT_SIZE).then(|| self.failure(report))
+    }
+
+    fn failure(&self, report: [u8; REPORT_SIZE]) -> Error {
         let (call, errno) = Call::from_report(report);
-        Err(errno).context(match call {
+        Error::new(errno).context(match call {
             Call::Execve => Step::Execve(self.program.clone()),
             call => Step::Prepare(call),
         })

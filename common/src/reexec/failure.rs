@@ -17,6 +17,8 @@ pub enum Step {
     Map(&'static str, String),
     /// What the child does before execve.
     Prepare(Call),
+    /// A system call that everybody may make, for this: only a filter refuses it.
+    Unprivileged(&'static str),
     /// execve(2) of this file.
     Execve(PathBuf),
     /// Making this cgroup, or writing to this file of one.
@@ -37,6 +39,7 @@ impl fmt::Display for Step {
             Step::Map(file, text) => write!(f, "write {text:?} to {file}"),
             Step::Prepare(Call::Fork) => write!(f, "make another process"),
             Step::Prepare(call) => write!(f, "prepare the child: {call:?}"),
+            Step::Unprivileged(what) => f.write_str(what),
             Step::Execve(program) => write!(f, "execute {}", program.display()),
             Step::Cgroup(path) => write!(f, "make a cgroup: {}", path.display()),
             Step::Link(name) => write!(f, "make the network device {name}"),

@@ -32,7 +32,8 @@ impl Guard {
     ///
     /// pidfd_open(2), Linux 5.3; fork(2).
     pub(super) fn start(child: Pid, session: &Session) -> Result<Guard> {
-        let container = pidfd_open(child).context("open the container's first process")?;
+        let container =
+            pidfd_open(child).context(Step::Unprivileged("open the container's first process"))?;
         let (watched, life) = pipe2(OFlag::O_CLOEXEC).context("make a pipe")?;
         // SAFETY: fork(2) gives the child a copy of all memory. It makes only async-signal-safe calls.
         match Errno::result(unsafe { libc::fork() }).context(Step::Prepare(Call::Fork))? {

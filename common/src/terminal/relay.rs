@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::screen::{Event, Screen};
 use super::{caller, leader};
+use crate::reexec::Step;
 use crate::signals;
 
 /// How long a container that was told to end has for it. A process 1 that somebody in it traces never does: ptrace(2).
@@ -44,8 +45,8 @@ struct Ready {
 impl Relay {
     pub(super) fn new(leader: Pid, messages: OwnedFd, screen: Option<Screen>) -> Result<Relay> {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals =
-            SignalFd::with_flags(&SigSet::all(), flags).context("make a descriptor for signals")?;
+        let signals = SignalFd::with_flags(&SigSet::all(), flags)
+            .context(Step::Unprivileged("make a descriptor for signals"))?;
         let (ended, hurried, deadline) = (false, false, None);
         Ok(Relay { leader, messages, signals, screen, ended, hurried, deadline })
     }

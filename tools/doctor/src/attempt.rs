@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,19 +14,22 @@ use anyhow::{Context, Error, Result};
 use common::diagnosis::{self, diagnose};
 use common::host_facts::{DEVICES, HostFacts};
 use common::mounts::{self, MountPoint, bind_current_directory, make_file, mount_tmpfs};
-use common::reexec::{self, IdMap, Step};
+use common::reexec::{self, Call, IdMap, Step};
 use common::rootfs;
 use netlink::Netlink;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
 use nix::errno::Errno;
-use nix::libc::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID};
+use nix::libc::{self, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::CloneFlags;
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::wait::waitpid;
 use nix::unistd::{
     ForkResult, Pid, chdir, chroot, fchdir, fork, getgid, getpid, getuid, pivot_root, sethostname,
+    setpgid, setsid, symlinkat,
 };
 use serde::{Deserialize, Serialize};
 use stage_network::Cable;
@@ -123,14 +126,17 @@ pub fn inside(stage: &Stage) -> ExitCode {
     if mounted == ExitCode::SUCCESS { rest } else { mounted }
 }
 
-/// Makes a process, as the stage makes one for its shell.
+/// Makes a process that leads a process group, as the stage makes one for its shell.
 fn start_nothing() -> Result<()> {
     // SAFETY: this process has one thread.
     match unsafe { fork() }.context(Step::Clone(CloneFlags::empty()))? {
         // SAFETY: _exit(2) has no conditions.
-        ForkResult::Child => unsafe { nix::libc::_exit(0) },
+        ForkResult::Child => unsafe { libc::_exit(0) },
         ForkResult::Parent { child } => {
-            waitpid(child, None).context("wait for a process").map(drop)
+            let group = Step::Unprivileged("make a process group for the child");
+            let grouped = setpgid(child, child).context(group);
+            waitpid(child, None).context("wait for a process")?;
+            grouped
         }
     }
 }
@@ -179,7 +185,22 @@ fn outside(stage: &Stage) -> Result<ExitCode> {
     let has_limit = stage.has(CloneFlags::CLONE_NEWCGROUP);
     _limit = if has_limit { Some(Limit::new(container.pid())?) } else { None };
     let _cable = if network { Some(connect(container.pid())?) } else { None };
+    watch()?;
     container.start()?.wait()
+}
+
+/// Opens what the launcher waits at: its container, for the guard, here this process; and its signals.
+fn watch() -> Result<()> {
+    // SAFETY: pidfd_open(2) takes no pointers.
+    let opened =
+        Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, getpid().as_raw(), 0) });
+    // SAFETY: the number is new, and nobody else's.
+    opened
+        .map(|number| unsafe { OwnedFd::from_raw_fd(number as RawFd) })
+        .context(Step::Unprivileged("open the container's first process"))?;
+    SignalFd::new(&SigSet::empty())
+        .context(Step::Unprivileged("make a descriptor for signals"))
+        .map(drop)
 }
 
 /// Whether what it mounts is among the mounts of its host.
@@ -262,6 +283,8 @@ fn may_change_network() -> Result<()> {
 const NONE: Option<&str> = None;
 
 fn set_up(stage: &Stage, proc: &mut Result<()>) -> Result<()> {
+    // The container's first process leads a session.
+    setsid().context(Step::Prepare(Call::Session))?;
     if stage.sets_hostname {
         sethostname("doctor").context("set the hostname")?;
     }
@@ -316,6 +339,7 @@ fn mount_dev(stage: &Stage) -> Result<()> {
         mount(Some(&from), &mounts::path(&device), NONE, MsFlags::MS_BIND, NONE)
             .with_context(|| format!("bind /dev/{name}"))?;
     }
+    symlinkat("pts/ptmx", &dev, "ptmx").context("link /dev/ptmx")?;
     mount_in(&dev, "pts", "devpts", Some("newinstance,ptmxmode=666,mode=620"))?;
     mount_in(&dev, "shm", "tmpfs", Some("mode=1777,size=64m"))?;
     if stage.has(CloneFlags::CLONE_NEWIPC) {

@@ -35,7 +35,8 @@ fn main() -> ExitCode {
             a_seccomp_filter_against_user_namespaces_is_told,
             where_a_filter_refuses_unshare_it_is_not_offered,
             without_a_process_1_for_its_attempts_nothing_is_tried,
-            a_missing_close_range_is_told_with_the_minimum,
+            a_missing_call_is_told_with_the_minimum,
+            a_filter_that_refuses_a_call_which_takes_no_capability_is_told,
             places::a_default_root_directory_that_others_can_write_to_can_be_closed,
             places::a_default_root_directory_that_is_not_whole_can_be_made_anew,
             places::a_root_directory_is_made_where_there_is_none_and_nowhere_else,
@@ -217,11 +218,33 @@ fn without_a_process_1_for_its_attempts_nothing_is_tried(stage: &Stage) {
     sh(stage, &format!("{forked} \"$0\" apparmor"));
 }
 
-fn a_missing_close_range_is_told_with_the_minimum(stage: &Stage) {
-    let missing = [filter(vec![(libc::SYS_close_range, vec![])], Errno::ENOSYS)];
-    let report = Report::of(&mut filtered(stage, &missing));
-    report.assert_cause("05-user", "The kernel is older than 5.11", &["Linux 5.11 or newer"]);
-    assert_eq!(report.code, 1);
+fn a_missing_call_is_told_with_the_minimum(stage: &Stage) {
+    for call in [libc::SYS_close_range, libc::SYS_pidfd_open] {
+        let missing = [filter(vec![(call, vec![])], Errno::ENOSYS)];
+        let report = Report::of(&mut filtered(stage, &missing));
+        report.assert_cause("05-user", "The kernel is older than 5.11", &["Linux 5.11 or newer"]);
+        assert_eq!(report.code, 1);
+    }
+}
+
+fn a_filter_that_refuses_a_call_which_takes_no_capability_is_told(stage: &Stage) {
+    for call in [
+        libc::SYS_pidfd_open,
+        libc::SYS_signalfd4,
+        libc::SYS_setsid,
+        libc::SYS_setpgid,
+        libc::SYS_close_range,
+    ] {
+        let refused = [filter(vec![(call, vec![])], Errno::EPERM)];
+        let report = Report::of(filtered(stage, &refused).env("container", "docker"));
+        for (folder, _) in &ALL_BUT_CGROUPS {
+            let title = "A seccomp filter refuses a system call";
+            report.assert_cause(folder, title, &["EPERM", "docker run --security-opt seccomp"]);
+        }
+    }
+    let no_links = [filter(vec![(libc::SYS_symlinkat, vec![])], Errno::EPERM)];
+    let report = Report::of(&mut filtered(stage, &no_links));
+    report.assert_cause("05-user", "A seccomp filter refuses a system call", &["link /dev/ptmx"]);
 }
 
 fn a_seccomp_filter_against_mounts_is_told(stage: &Stage) {
