@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::unistd::{fchdir, pipe2};
+use nix::unistd::{chdir, fchdir, pipe2};
 
 use super::before;
 use super::child::{self, Child, Role};
@@ -271,18 +272,22 @@ impl Command {
     }
 }
 
-/// A visit to another directory, from which this process returns to its own.
-struct Visit(OwnedFd);
+/// A visit to another directory, from which this process returns to its own: to `/` from one that it may not enter, as root's
+/// home is after `su joe`.
+struct Visit(Option<OwnedFd>);
 
 impl Visit {
     fn to(directory: &OwnedFd) -> Result<Visit> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let own = open(".", flags, Mode::empty()).context("open the current directory")?;
+        let own = match open(".", flags, Mode::empty()) {
+            Err(Errno::EACCES) => None,
+            own => Some(own.context("open the current directory")?),
+        };
         fchdir(directory).context("enter the root directory")?;
         Ok(Visit(own))
     }
 
     fn end(self) -> Result<()> {
-        fchdir(self.0).context("return from the root directory")
+        self.0.map_or_else(|| chdir("/"), fchdir).context("return from the root directory")
     }
 }

@@ -21,6 +21,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         exactly_the_namespaces_of_the_stage_are_new,
         no_open_descriptor_reaches_the_shell,
         the_shell_has_default_signals,
+        a_current_directory_that_may_not_be_entered_is_no_obstacle,
     ]];
     if traits.root_directory {
         tests.extend(tests![traits.users() => [
@@ -279,5 +280,16 @@ fn a_directory_as_standard_input_output_or_error_is_refused(stage: &Stage) {
     }
     let output = Output::of(stage.command().args(["-c", "true"]).stderr(open(0)));
     assert_eq!(output.code, 1, "nobody can read why");
+    host.assert_unchanged();
+}
+
+fn a_current_directory_that_may_not_be_entered_is_no_obstacle(stage: &Stage) {
+    stage.sh("true").ok();
+    let host = Snapshot::take();
+    // (Root may enter any.)
+    let script = "mkdir /tmp/closed; cd /tmp/closed; chmod 0 .; exec \"$0\" -c 'exit 7'";
+    let output = Output::of(Command::new("sh").args(["-c", script]).arg(&stage.program));
+    assert_eq!((output.code, output.stderr.as_str()), (7, ""), "{output:#?}");
+    fs::remove_dir("/tmp/closed").unwrap();
     host.assert_unchanged();
 }
