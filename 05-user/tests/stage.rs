@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             root_inside_has_every_capability_there,
             a_file_made_by_root_inside_belongs_to_the_caller,
             user_namespaces_switched_off_are_named_with_the_sysctl,
+            who_has_no_id_is_told_so_and_not_to_make_another_root_directory,
         ],
         &[As::Root] => [
             an_error_inside_knows_the_engine_that_the_environment_outside_names,
@@ -143,4 +144,12 @@ fn an_error_inside_is_told_with_what_is_installed_outside(stage: &Stage) {
     let error = errors.into_iter().find(inside).expect("the shell is the last process to be made");
     let words = ["EAGAIN", "`sudo prlimit --pid $$ --nproc=1024:1024`", "#process-limit"];
     error.refused(&words);
+}
+
+fn who_has_no_id_is_told_so_and_not_to_make_another_root_directory(stage: &Stage) {
+    stage.sh("true").ok();
+    let mut without_id = Command::new("unshare");
+    without_id.arg("--user").arg(&stage.program).args(["-c", "true"]);
+    let line = Output::of(&mut without_id).refused(&["You have no id", "#userns-refused"]);
+    assert!(!line.contains("doctor root"), "{line}");
 }

@@ -17,7 +17,7 @@ use common::reexec::Step;
 use netlink::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Netlink};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Prop,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -227,8 +227,13 @@ fn remove_idle_bridge(host: &Netlink) -> Result<()> {
 }
 
 fn find<'a>(links: &'a [LinkMessage], name: &str) -> Option<&'a LinkMessage> {
-    let name = LinkAttribute::IfName(name.into());
-    links.iter().find(|link| link.attributes.contains(&name))
+    // A device can have other names besides, which are nobody else's either: ip-link(8), altname.
+    let (name, other) = (LinkAttribute::IfName(name.into()), Prop::AltIfName(name.into()));
+    let is_it = |attribute: &LinkAttribute| match attribute {
+        LinkAttribute::PropList(others) => others.contains(&other),
+        attribute => *attribute == name,
+    };
+    links.iter().find(|link| link.attributes.iter().any(is_it))
 }
 
 fn link(attributes: Vec<LinkAttribute>) -> LinkMessage {

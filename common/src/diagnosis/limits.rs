@@ -1,6 +1,7 @@
 //! Limits that are reached, and what the kernel, or its root file system, lacks.
 
 use nix::errno::Errno;
+use nix::sched::CloneFlags;
 use nix::sys::resource::Resource;
 
 use super::failure::{Failed, Failure};
@@ -27,7 +28,11 @@ pub(super) const ROWS: &[Row] = &[
         cause: Cause::NamespaceLimit,
         id: "namespace-limit",
         title: "A limit of namespaces is reached",
-        is: |failure, _| failure.is_clone(&[Errno::ENOSPC, Errno::EUSERS]),
+        is: |failure, _| {
+            // A mount that is in no place yet is in a mount namespace of its own: open_tree(2), fsmount(2).
+            let mounting = failure.is_capability(&[Errno::ENOSPC]);
+            failure.is_clone(&[Errno::ENOSPC, Errno::EUSERS]) || mounting
+        },
         explanation: |failure, facts| match raised_limits(failure, facts)[..] {
             [] => "A limit of namespaces is reached, or 32 are nested; the limits of this machine \
                    show"
@@ -105,7 +110,10 @@ pub(super) const ROWS: &[Row] = &[
 /// The limits that are too low for one start, raised. (Others may be reached, and those of a user namespace above this one
 /// are not to be seen.)
 fn raised_limits(failure: &Failure, facts: &HostFacts) -> Vec<String> {
-    let Failed::Step(Step::Clone(flags)) = failure.failed else { return Vec::new() };
+    let flags = match failure.failed {
+        Failed::Step(Step::Clone(flags)) => *flags,
+        _ => CloneFlags::CLONE_NEWNS,
+    };
     let kinds = LIMITS.iter().filter(|(kind, _)| flags.contains(*kind)).map(|(_, name)| *name);
     let low = kinds.filter(|name| facts.low_namespace_limits.iter().any(|low| low == name));
     low.map(|name| sysctl(facts, &format!("user.{name}"), 15000)).collect()

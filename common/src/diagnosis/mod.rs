@@ -94,6 +94,10 @@ fn rows() -> impl Iterator<Item = &'static Row> {
 pub fn diagnose(error: &Error, facts: &HostFacts) -> Option<Diagnosis> {
     let failure = Failure::of(error)?;
     let row = rows().find(|row| match &failure.failed {
+        // To who has no id, all root directories are another user's. The user namespace is what is wrong.
+        Failed::Known(known) if facts.without_id && known.cause == Cause::RootOfAnotherUser => {
+            row.cause == Cause::UsernsRefused
+        }
         Failed::Known(known) => known.cause == row.cause,
         _ => (row.is)(&failure, facts),
     })?;

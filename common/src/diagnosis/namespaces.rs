@@ -290,10 +290,13 @@ pub(super) const ROWS: &[Row] = &[
         id: "userns-refused",
         title: "User namespaces are refused",
         is: |failure, _| failure.is_new_user() && failure.errno == Errno::EPERM,
-        explanation: |_, _| {
-            "User namespaces are refused here, as after a chroot(2), to who has no id in this one, or by a security \
-             module"
-                .into()
+        explanation: |_, facts| {
+            let why = if facts.without_id {
+                "You have no id in this user namespace, as after `unshare --user` alone: start it outside of that"
+            } else {
+                "User namespaces are refused here, as after a chroot(2), or by a security module"
+            };
+            why.into()
         },
         remedies: |_, _| Vec::new(),
         root_helps: |_, _| false,

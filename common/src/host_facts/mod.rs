@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::sethostname;
 
 pub use self::caller::{Caller, Engine};
-use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, Status, read};
+use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, Status, UidMap, read};
 pub(crate) use self::process::{in_first_user_namespace, is_sudo, overflow_id};
 pub use self::programs::{Programs, is_installed};
 use crate::mounts;
@@ -38,6 +38,8 @@ pub struct HostFacts {
     pub hostname_refused: bool,
     /// Whether this is not the first user namespace.
     pub user_namespace: bool,
+    /// Whether this user namespace maps no id of this process's user, or one that is taken for that.
+    pub without_id: bool,
     /// Whether /proc is not mounted.
     pub no_proc: bool,
     /// What is mounted over parts of /proc, as in a Docker container: the last one first.
@@ -66,7 +68,7 @@ pub struct HostFacts {
     pub wsl: Option<u8>,
     /// Sysctls that restrict user namespaces; None where the kernel has no such.
     pub max_user_namespaces: Option<u64>,
-    /// Those of `LIMITS` that are too low for the start of a container: 0, or 1 where it takes two.
+    /// Those of `LIMITS` that are too low for the start of a container.
     pub low_namespace_limits: Vec<&'static str>,
     /// Debian's switch: 0 keeps user namespaces for root.
     pub unprivileged_userns_clone: Option<u64>,
@@ -132,6 +134,7 @@ impl HostFacts {
             // Too long to be set. Whether this process may is asked first: sethostname(2).
             hostname_refused: sethostname("n".repeat(65)) == Err(Errno::EPERM),
             user_namespace: !in_first_user_namespace(),
+            without_id: is_without_id(),
             // The link is there, and leads nowhere where /proc is another PID namespace's.
             no_proc: Path::new("/proc/self").symlink_metadata().is_err(),
             proc_covered: covered(&read("/proc/self/mounts")),
@@ -153,7 +156,10 @@ impl HostFacts {
             low_namespace_limits: LIMITS
                 .map(|(_, name)| name)
                 .into_iter()
-                .filter(|name| sysctl(&format!("user/{name}")).is_some_and(|limit| limit < 2))
+                .filter(|name| {
+                    let limit = sysctl(&format!("user/{name}"));
+                    limit.is_some_and(|limit| limit < least(name))
+                })
                 .collect(),
             unprivileged_userns_clone: sysctl("kernel/unprivileged_userns_clone"),
             apparmor_restrict_unprivileged_userns: sysctl(
@@ -171,6 +177,12 @@ impl HostFacts {
     pub fn is_first_root(&self) -> bool {
         self.root && !self.user_namespace
     }
+}
+
+/// Whether files that belong to this user show the id that stands for all that have none: user_namespaces(7).
+fn is_without_id() -> bool {
+    let (map, id) = (UidMap::of("self"), nix::unistd::geteuid().as_raw());
+    !map.is_first() && (!map.has(id) || id == overflow_id())
 }
 
 /// Returns what is mounted over parts of /proc, the last one first: proc_pid_mounts(5).
@@ -224,6 +236,12 @@ pub(crate) const LIMITS: [(CloneFlags, &str); 7] = [
     (CloneFlags::CLONE_NEWUSER, "max_user_namespaces"),
     (CloneFlags::CLONE_NEWUTS, "max_uts_namespaces"),
 ];
+
+/// How many namespaces may have to be there for a container to be started: its own and its caller's, which may count; and of
+/// mount namespaces those of two mounts that are in no place yet.
+fn least(limit: &str) -> u64 {
+    if limit == "max_mnt_namespaces" { 4 } else { 2 }
+}
 
 impl Cgroups {
     fn here() -> Cgroups {

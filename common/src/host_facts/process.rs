@@ -60,6 +60,16 @@ impl UidMap {
         self.0.as_ref().is_none_or(is_first)
     }
 
+    /// Whether it maps this id inside.
+    pub(super) fn has(&self, id: u32) -> bool {
+        let is_in = |line: &str| {
+            let mut numbers = line.split_whitespace().map(|word| word.parse::<u64>().ok());
+            let (first, _, size) = (numbers.next()??, numbers.next()??, numbers.next()??);
+            Some((first..first + size).contains(&u64::from(id)))
+        };
+        self.0.as_ref().is_none_or(|map| map.lines().any(|line| is_in(line) == Some(true)))
+    }
+
     /// Whether there is a root, for a set-user-ID program to make its caller that.
     pub(super) fn has_root(&self) -> bool {
         let has_root =

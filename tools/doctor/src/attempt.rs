@@ -294,7 +294,11 @@ fn set_up(stage: &Stage, proc: &mut Result<()>) -> Result<()> {
     if mounts_on_the_host(stage) {
         // The stage's is the host's. This one is nowhere.
         let attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-        *proc = mounts::detached(c"proc", &[], attributes).map(drop).context("mount /proc");
+        *proc = match mounts::detached(c"proc", &[], attributes) {
+            // That takes a mount namespace, and of those there can be a limit. The stage needs none.
+            Err(Errno::ENOSPC) => Ok(()),
+            mounted => mounted.map(drop).context("mount /proc"),
+        };
         return chroot("/").context("chroot to the root directory");
     }
     if stage.pivots() {

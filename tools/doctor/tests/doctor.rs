@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             colour_is_for_a_terminal_alone_and_no_color_is_honoured,
             limits::user_namespaces_switched_off_can_be_switched_on,
             limits::a_limit_of_namespaces_is_told_and_can_be_raised,
+            limits::a_limit_of_mounts_that_are_in_no_place_yet_is_told_and_can_be_raised,
             limits::a_limit_of_namespaces_from_above_is_told_with_the_command_that_shows_the_others,
             limits::a_stage_that_takes_the_last_user_namespace_is_ready,
             root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own,
@@ -133,7 +134,7 @@ fn root_of_a_user_namespace_in_the_mounts_of_its_host_gets_mounts_of_its_own(sta
 fn without_an_id_nothing_runs_and_sudo_is_not_offered(stage: &Stage) {
     let report = Report::of(Command::new("unshare").arg("--user").arg(&stage.program));
     for (folder, _) in ALL_BUT_CGROUPS {
-        report.assert_cause(folder, "User namespaces are refused", &["EPERM", "no id in this one"]);
+        report.assert_cause(folder, "User namespaces are refused", &["EPERM", "You have no id"]);
     }
     assert!(!report.text.contains("as root"), "{}", report.text);
 }
@@ -319,6 +320,10 @@ fn another_network_in_the_place_of_the_bridges_is_told_and_left_alone(stage: &St
         // As the address of a container is in its network: 06 in 06.
         ("ip link set lo up; ip addr add 10.10.10.2/24 dev lo", "10.10.10.0/24 is in use"),
         ("ip addr del 10.10.10.2/24 dev lo; ip link add brg0 type bridge", "not ours"),
+        (
+            "ip link del brg0; ip link add other type bridge; ip link prop add dev other altname brg0",
+            "not ours",
+        ),
     ] {
         sh(stage, made);
         let host = Snapshot::take();

@@ -43,6 +43,21 @@ pub fn a_limit_of_namespaces_is_told_and_can_be_raised(stage: &Stage) {
     }
 }
 
+pub fn a_limit_of_mounts_that_are_in_no_place_yet_is_told_and_can_be_raised(stage: &Stage) {
+    need("sysctl");
+    // The shell has one, and with two the container has the other.
+    for (limit, words) in [(0, "CLONE_NEWNS"), (2, "bind the root directory")] {
+        let provoke = format!("echo {limit} >/proc/sys/user/max_mnt_namespaces");
+        let with = ["unshare", "--user", "--map-root-user", "--mount", "--net"];
+        let (before, after) = before_and_after(stage, &with, &provoke);
+        before.assert_states(&ALL_BUT_CGROUPS[..3]);
+        let command = "sysctl user.max_mnt_namespaces=15000";
+        before.assert_cause("04-mount", TITLE, &["ENOSPC", words, command]);
+        before.assert_cause("05-user", TITLE, &["ENOSPC"]);
+        after.assert_states(&ALL_BUT_CGROUPS);
+    }
+}
+
 pub fn a_limit_of_namespaces_from_above_is_told_with_the_command_that_shows_the_others(
     stage: &Stage,
 ) {
