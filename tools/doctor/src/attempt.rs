@@ -191,13 +191,12 @@ fn outside(stage: &Stage) -> Result<ExitCode> {
 
 /// Opens what the launcher waits at: its container, for the guard, here this process; and its signals.
 fn watch() -> Result<()> {
-    // SAFETY: pidfd_open(2) takes no pointers.
-    let opened =
-        Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, getpid().as_raw(), 0) });
-    // SAFETY: the number is new, and nobody else's.
-    opened
-        .map(|number| unsafe { OwnedFd::from_raw_fd(number as RawFd) })
-        .context(Step::Unprivileged("open the container's first process"))?;
+    // SAFETY: pidfd_open(2) takes no pointers, and the number that it returns is nobody else's.
+    let opened = unsafe {
+        Errno::result(libc::syscall(libc::SYS_pidfd_open, getpid().as_raw(), 0))
+            .map(|number| OwnedFd::from_raw_fd(number as RawFd))
+    };
+    drop(opened.context(Step::Unprivileged("open the container's first process"))?);
     SignalFd::new(&SigSet::empty())
         .context(Step::Unprivileged("make a descriptor for signals"))
         .map(drop)
@@ -208,9 +207,9 @@ fn mounts_on_the_host(stage: &Stage) -> bool {
     stage.root_directory && !stage.has(CloneFlags::CLONE_NEWNS)
 }
 
-/// What the stage has open besides: the socket of its session, and in 03 the directory that it mounts on.
+/// What the stage has open besides: the socket of its session, and in 03 the root directory and the one that it mounts on.
 fn descriptors(stage: &Stage) -> Result<Vec<File>> {
-    let more = if mounts_on_the_host(stage) { 2 } else { 1 };
+    let more = if mounts_on_the_host(stage) { 3 } else { 1 };
     (0..more).map(|_| File::open("/").context("open /")).collect()
 }
 
