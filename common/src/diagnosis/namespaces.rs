@@ -309,7 +309,10 @@ fn forked(facts: &HostFacts) -> Vec<Remedy> {
     // Outside of the user namespace that it has made along with it, it has no right to one without the other.
     let made_both = facts.user_namespace && !facts.caller.root;
     let command = if made_both || !facts.cap_sys_admin {
-        format!("unshare --user --map-root-user {start}")
+        // To a network that was there before, root of a new user namespace has no right.
+        let has_network = ["network", "ipc", "cgroups"].contains(&facts.package.as_str());
+        let network = if has_network { "--net " } else { "" };
+        format!("unshare --user --map-root-user {network}{start}")
     } else {
         with_root(facts, &format!("unshare {start}"))
     };

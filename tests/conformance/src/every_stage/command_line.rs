@@ -170,6 +170,7 @@ fn unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_run
         let start = format!("--pid --fork --mount-proc cargo run -p {}", stage.package());
         let expected = match options {
             "--pid" => format!("unshare {start}"),
+            _ if stage.traits.has("net") => format!("unshare {user} --net {start}"),
             _ => format!("unshare {user} {start}"),
         };
         assert_eq!(*advice, expected);
