@@ -67,8 +67,8 @@ pub type Entrypoint<A> = fn(&A) -> Result<ExitCode>;
 ///
 /// # Errors
 ///
-/// Those of the entry point. [`Cause::ChildrenElsewhere`](crate::diagnosis::Cause) in a first life whose children would be in
-/// another PID namespace.
+/// Those of the entry point. [`Cause::ChildrenElsewhere`](crate::diagnosis::Cause) in a first life whose children
+/// would be in another PID namespace.
 pub fn dispatch<A>(
     args: &A,
     table: &[(&str, Entrypoint<A>)],

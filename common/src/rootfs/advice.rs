@@ -65,9 +65,10 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Root's home is not what the tilde of sudo's caller means.
+    /// Root's home is not what the tilde of sudo's caller means. And without `HOME` dash(1) leaves a tilde as it is.
     fn as_argument(&self) -> String {
-        if self.is_home && !is_sudo() { "~/busybox".into() } else { quoted(&self.path) }
+        let has_tilde = !is_sudo() && env::var_os("HOME").is_some();
+        if self.is_home && has_tilde { "~/busybox".into() } else { quoted(&self.path) }
     }
 }
 

@@ -62,6 +62,7 @@ fn main() -> ExitCode {
             root_without_cap_net_admin_gets_a_network_of_its_own,
             a_seccomp_filter_against_mounts_is_told,
             places::a_tmp_mounted_noexec_is_told_with_a_place_that_works,
+            places::without_a_home_in_the_environment_a_place_is_told_by_its_whole_path,
             places::a_host_without_a_writable_place_is_told_to_mount_one,
             places::a_tmp_without_a_place_for_a_root_directory_is_told,
             places::a_default_root_directory_of_somebody_else_is_left_alone,

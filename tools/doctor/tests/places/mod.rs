@@ -102,6 +102,21 @@ pub fn a_tmp_without_a_place_for_a_root_directory_is_told(stage: &Stage) {
     }
 }
 
+pub fn without_a_home_in_the_environment_a_place_is_told_by_its_whole_path(stage: &Stage) {
+    let provoke = "
+        mount -t tmpfs -o mode=755 programs /mnt; cp /tmp/under-test/* /mnt
+        mount -t tmpfs -o mode=700 home /root; mount -t tmpfs -o ro tmp /tmp";
+    sh(stage, provoke);
+    let doctor = Path::new("/mnt").join(stage.program.file_name().unwrap());
+    let command = |home: Option<&str>| {
+        let mut command = Command::new(&doctor);
+        command.env_remove("HOME").envs(home.map(|home| ("HOME", home)));
+        Report::of(&mut command).commands()[0].clone()
+    };
+    assert!(command(None).contains("cargo doctor root /root/busybox &&"), "{}", command(None));
+    assert!(command(Some("/root")).contains("cargo doctor root ~/busybox &&"));
+}
+
 pub fn a_host_without_a_writable_place_is_told_to_mount_one(stage: &Stage) {
     let provoke = "
         mount -t tmpfs -o mode=755 home /mnt; cp /tmp/under-test/* /mnt
