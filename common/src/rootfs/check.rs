@@ -13,7 +13,9 @@ use nix::unistd::geteuid;
 use super::SHELL;
 use super::contents::{BIN, MOUNT_POINTS};
 use super::mounts;
-use super::trust::{as_owner, ensure_leads_to_the_same, ensure_not_written_by_others};
+use super::trust::{
+    as_owner, ensure_leads_to_the_same, ensure_not_everybodys, ensure_not_written_by_others,
+};
 use super::walk::{Place, follow};
 use crate::diagnosis::{Cause, Known};
 use crate::quote::{quoted, shown};
@@ -80,6 +82,7 @@ fn find(rootfs: &Path, is_ours: bool) -> Result<Place> {
 
 /// Fails if others can write to the root directory, to where its programs are, or to its shell.
 fn ensure_nobody_else_writes(root: &Place, shell: &Path) -> Result<()> {
+    ensure_not_everybodys(root)?;
     ensure_not_written_by_others(root)?;
     let check = |place: &Place| {
         let said = || shown(&place.path);

@@ -97,16 +97,17 @@ pub(super) fn ensure_leads_to_the_same(place: &Place) -> Result<()> {
 /// Fails if others can write to the file or directory, or own it.
 pub(super) fn ensure_not_written_by_others(place: &Place) -> Result<()> {
     ensure_owned(place)?;
-    if !is_writable_by_others(place)? {
-        return Ok(());
-    }
-    // A directory for everybody, such as /tmp, is to stay one.
-    if place.metadata.mode() & 0o1002 == 0o1002 {
-        let everybodys = Known::new(Cause::RootNowhere, "a directory that everybody may write to");
-        return Err(everybodys.remedy(advice::make_and_use(&place.path.join("root"))).into());
-    }
-    let writable = Known::new(Cause::RootWritable, "writable by other users");
-    Err(writable.remedy(chmod("go-w", place)).into())
+    let writable = || Known::new(Cause::RootWritable, "writable by other users");
+    ensure!(!is_writable_by_others(place)?, writable().remedy(chmod("go-w", place)));
+    Ok(())
+}
+
+/// Fails if a root directory is one for everybody, such as /tmp, which is to stay that.
+pub(super) fn ensure_not_everybodys(root: &Place) -> Result<()> {
+    let everybodys = || Known::new(Cause::RootNowhere, "a directory that everybody may write to");
+    let advice = || advice::make_and_use(&root.path.join("root"));
+    ensure!(root.metadata.mode() & 0o1002 != 0o1002, everybodys().remedy(advice()));
+    Ok(())
 }
 
 /// Fails if others than root and the caller could have written the program, or put another one in

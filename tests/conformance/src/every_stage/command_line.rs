@@ -173,7 +173,12 @@ fn unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_run
             _ if stage.traits.has("net") => format!("unshare {user} --net {start}"),
             _ => format!("unshare {user} {start}"),
         };
-        assert_eq!(*advice, expected);
+        // An ordinary user's throw-away host is like a container, whose root needs no other user namespace.
+        let right = [expected, format!("unshare {start}")];
+        assert!(
+            right[..if stage.who == As::Rootless { 2 } else { 1 }].contains(advice),
+            "{advice}"
+        );
         let (unshare, _) = advice.split_once("cargo").unwrap();
         let script = format!("exec {unshare} \"$0\" -c 'echo it runs'");
         let forked = Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));

@@ -274,9 +274,11 @@ fn a_directory_as_standard_input_output_or_error_is_refused(stage: &Stage) {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let output = Output { code: output.status.code().unwrap(), stdout: String::new(), stderr };
         let line = output.refused(&["standard input is a directory", "#standard-directory"]);
-        let way = if stage.who == As::Rootless { "rootless" } else { "run" };
-        let expected = format!("cargo {way} -p {} </dev/null", stage.package());
-        assert_eq!(advised(&line)[0], expected);
+        // An ordinary user's throw-away host is like a container, whose root needs no other user namespace.
+        let ways: &[&str] = if stage.who == As::Rootless { &["rootless", "run"] } else { &["run"] };
+        let advice = &advised(&line)[0];
+        let is = |way: &&str| *advice == format!("cargo {way} -p {} </dev/null", stage.package());
+        assert!(ways.iter().any(is), "{advice}");
     }
     let output = Output::of(stage.command().args(["-c", "true"]).stderr(open(0)));
     assert_eq!(output.code, 1, "nobody can read why");
