@@ -15,7 +15,7 @@ use crate::quote::escaped;
 use crate::signals;
 
 /// Sends the log to stderr: warnings and errors, or what the environment variable `RUST_LOG` says (`off`,
-/// `error`, `warn`, `info`, `debug`, `trace`). What can't be written there ends no program: see [`Lossy`], and SIGXFSZ in
+/// `error`, `warn`, `info`, `debug`, `trace`). What can't be written there ends no program: see `Lossy`, and SIGXFSZ in
 /// setrlimit(2).
 pub fn init_logging() {
     signals::outlive_full_files();
