@@ -69,7 +69,6 @@ fn main() -> ExitCode {
             places::two_default_root_directories_of_somebody_else_are_told,
             a_chroot_is_told,
             what_is_in_path_alone_is_offered_as_well,
-            limits::without_sudo_a_limit_of_the_callers_shell_is_raised_by_su,
             places::a_tmp_that_is_open_to_all_can_be_closed_by_its_owner,
             a_proc_that_is_read_only_is_told_and_can_be_mounted_anew,
             a_device_that_is_missing_is_told_and_can_be_made,

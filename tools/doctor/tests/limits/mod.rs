@@ -3,11 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use conformance::{Stage, follow, need, skip};
+use conformance::{Stage, follow, need};
 
 use crate::WITH_USER_NAMESPACES;
 use crate::help::{ALL_BUT_CGROUPS, Report, before_and_after, sh};
-use crate::places::hide;
 
 /// What the doctor calls it.
 const TITLE: &str = "A limit of namespaces is reached";
@@ -110,21 +109,6 @@ pub fn a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised(stage: &
             Report { text: after.into(), code: -1 }.assert_states(&ALL_BUT_CGROUPS);
         }
     }
-}
-
-pub fn without_sudo_a_limit_of_the_callers_shell_is_raised_by_su(stage: &Stage) {
-    need("prlimit");
-    if !may_raise() {
-        skip("needs CAP_SYS_RESOURCE in the first user namespace");
-    }
-    hide("sudo");
-    let ordinary = "setpriv --reuid=1000 --regid=1000 --clear-groups";
-    let script = format!("ulimit -n 11; {ordinary} \"$0\" || true");
-    let report = Report { text: sh(stage, &script), code: -1 };
-    let command = "su -c \"prlimit --pid $$ --nofile=1024:1024\"";
-    report.assert_cause("03-pid", "The limit of open files is reached", &[command]);
-    // As root, whom su(1) asks for no password.
-    assert_eq!(sh(stage, &format!("ulimit -n 11; {command}; ulimit -n")), "1024\n");
 }
 
 /// Whether this process has CAP_SYS_RESOURCE in the first user namespace.
