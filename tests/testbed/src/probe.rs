@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -75,6 +77,19 @@ pub fn devices(pid: Pid) -> String {
         table.lines().skip(2).filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
     names.sort();
     names.join(" ")
+}
+
+/// Returns a process's program and its arguments, as in `tail -f /dev/null`: proc_pid_cmdline(5). One that is just being
+/// executed has none for a moment, which is waited for.
+pub fn command_line(pid: Pid) -> String {
+    let now = || read(pid, "cmdline").replace('\0', " ").trim().to_owned();
+    for _ in 0..100 {
+        if !now().is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    now()
 }
 
 /// Returns those at the other ends of the TCP connections in a process's network namespace, as in

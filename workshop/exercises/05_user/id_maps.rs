@@ -73,11 +73,6 @@ mod tests {
         Pid::from_raw(launcher.value)
     }
 
-    /// The words of a command, as /proc shows them.
-    fn words(process: Pid) -> String {
-        probe::read(process, "cmdline").replace('\0', " ").trim().to_owned()
-    }
-
     /// The line of a map, without the blanks that the kernel puts in.
     fn map(process: Pid, file: &str) -> String {
         probe::read(process, file).split_whitespace().collect::<Vec<_>>().join(" ")
@@ -103,7 +98,7 @@ mod tests {
             for (command, executed) in [(PROGRAM, "sleep 60"), (OTHER, "tail -f /dev/null")] {
                 let launcher = host.start(|| start(command).map(Pid::as_raw));
                 let program = program(host, &launcher);
-                host.shows("what is executed", words(program)).should_be(executed);
+                host.shows("what is executed", probe::command_line(program)).should_be(executed);
                 // One bit for each that this kernel knows.
                 let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").unwrap();
                 let all = u64::MAX >> (63 - last.trim().parse::<u32>().unwrap());

@@ -98,8 +98,7 @@ mod tests {
             let launcher = host.start(follow);
             let program = child(host, &launcher);
             host.shows("what is executed", probe::status(program, "Name")).should_be("tail");
-            let words = probe::read(program, "cmdline").replace('\0', " ");
-            host.shows("the program and its arguments", words.trim())
+            host.shows("the program and its arguments", probe::command_line(program))
                 .should_be("tail -f /dev/null");
             let path = |environment: String| {
                 let mut variables = environment.split('\0').map(str::to_owned);
