@@ -1,8 +1,9 @@
 //! Names and paths in messages, which others may have chosen: one line stays one line, and a
 //! command in advice means what it says.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 /// Returns a text with its control characters escaped: `\n`, `\u{1b}`. A newline would begin a
 /// second line, which could pass for another message, and an escape sequence would talk to the
@@ -48,6 +49,20 @@ pub fn quoted(word: impl AsRef<OsStr>) -> String {
     }
 }
 
+/// Returns a path as it was before the kernel has shown it in a line of mountinfo, where some characters are octal numbers:
+/// proc_pid_mountinfo(5).
+pub fn unescaped(word: &str) -> PathBuf {
+    let mut parts = word.split('\\');
+    let mut path = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => path.extend([&[byte], &part.as_bytes()[3..]].concat()),
+            None => path.extend([b"\\", part.as_bytes()].concat()),
+        }
+    }
+    OsString::from_vec(path).into()
+}
+
 fn is_plain(word: &OsStr) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@:,=~%".contains(byte);
     !word.is_empty() && word.as_bytes().iter().all(plain)
@@ -82,5 +97,10 @@ mod tests {
             let output = Command::new("bash").args(["-c", &script]).output().unwrap();
             assert_eq!(String::from_utf8(output.stdout).unwrap(), word, "{script}");
         }
+    }
+
+    #[test]
+    fn a_path_of_mountinfo_is_read_as_it_was() {
+        assert_eq!(unescaped("/a\\040b\\134c\\x"), PathBuf::from("/a b\\c\\x"));
     }
 }

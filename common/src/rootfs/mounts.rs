@@ -2,34 +2,44 @@
 //! that user wants: that root owns its files, or one thing to the check and another to execve(2).
 
 use std::cmp::Reverse;
-use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 use nix::unistd::{User, geteuid};
 
 use super::ids::outer_uid;
 use super::walk::Place;
 use crate::diagnosis::{Cause, Known};
-use crate::quote::shown;
+use crate::quote::unescaped;
 
-/// Fails where a file, open with O_PATH, is on a FUSE file system of another user's. That answers what its owner wants, or nothing,
-/// and whoever asks it waits for ever: neither fstat(2) nor fstatfs(2) has been called yet.
+/// Returns the id of the mount that a file is on, which asks nothing of its file system: proc_pid_fdinfo(5). None where no /proc
+/// tells.
+pub(super) fn id_of(file: &File) -> Option<String> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    Some(line.trim().into())
+}
+
+/// Fails where a file, open with O_PATH, is on a FUSE file system of another user's. That answers what its owner wants, or
+/// nothing, and whoever asks it waits for ever: neither fstat(2) nor fstatfs(2) has been called yet.
+///
+/// - `mount`: its [`id_of`].
 ///
 /// # Errors
 ///
-/// [`Cause::RootOfAnotherUser`]; `/proc/self` can't be read.
-pub(super) fn ensure_answers(file: &File) -> Result<()> {
-    // Without /proc nothing starts, whatever it is on. And on most machines there is none of that.
-    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    if !mountinfo.contains(" - fuse") {
+/// [`Cause::RootOfAnotherUser`]; nobody tells who has mounted it.
+pub(super) fn ensure_answers(file: &File, mount: Option<&str>) -> Result<()> {
+    let Some(id) = mount else {
+        let system = fstatfs(file).map_err(io::Error::from)?.filesystem_type();
+        ensure!(system != FUSE_SUPER_MAGIC, no_proc());
         return Ok(());
-    }
-    let id = mount_id(&read(&format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?);
-    let mount = mountinfo.lines().find_map(|line| Mount::of(line, id.as_deref()?));
+    };
+    let mountinfo = read_mountinfo()?;
+    let mount = mountinfo.lines().find_map(|line| Mount::of(line, id));
     let user = mount.and_then(|mount| mount.fuse_user()).filter(|user| !is_ours(*user));
     let said = |user| format!("belongs to another user, who has mounted it (id {user})");
     user.map_or(Ok(()), |user| Err(Known::new(Cause::RootOfAnotherUser, said(user)).into()))
@@ -47,11 +57,10 @@ pub(super) fn another_user(place: &Place) -> Result<Option<String>> {
     if !utab.contains("user=") {
         return Ok(None);
     }
-    let mountinfo = read("/proc/self/mountinfo")?;
-    let id = mount_id(&read(&format!("/proc/self/fdinfo/{}", place.file.as_raw_fd()))?)
-        .with_context(|| shown(&place.path))?;
+    let id = place.mount.as_deref().ok_or_else(no_proc)?;
+    let mountinfo = read_mountinfo()?;
     // In another namespace's /proc, or after a chroot(2), a mount may not be listed.
-    let Some(mount) = mountinfo.lines().find_map(|line| Mount::of(line, &id)) else {
+    let Some(mount) = mountinfo.lines().find_map(|line| Mount::of(line, id)) else {
         return Ok(None);
     };
     let user = utab.lines().find_map(|line| user_in(line, mount.point));
@@ -66,7 +75,7 @@ pub(super) fn another_user(place: &Place) -> Result<Option<String>> {
 ///
 /// `/proc/self` can't be read.
 pub(super) fn points_in(path: &Path) -> Result<Vec<PathBuf>> {
-    let mountinfo = read("/proc/self/mountinfo")?;
+    let mountinfo = read_mountinfo()?;
     let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
     let mut points: Vec<_> = points.filter(|point| point.starts_with(path)).collect();
     points.reverse();
@@ -74,26 +83,15 @@ pub(super) fn points_in(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(points)
 }
 
-/// A path as it is in a line of mountinfo, where some characters are octal numbers: proc_pid_mountinfo(5).
-fn unescaped(word: &str) -> PathBuf {
-    let mut parts = word.split('\\');
-    let mut path = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => path.extend([&[byte], &part.as_bytes()[3..]].concat()),
-            None => path.extend([b"\\", part.as_bytes()].concat()),
-        }
-    }
-    OsString::from_vec(path).into()
+fn read_mountinfo() -> Result<String> {
+    let file = "/proc/self/mountinfo";
+    fs::read_to_string(file).with_context(|| format!("read {file}")).map_err(|error| {
+        if Path::new("/proc/self").exists() { error } else { error.context(no_proc()) }
+    })
 }
 
-fn read(file: &str) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("read {file}")).map_err(|error| {
-        if Path::new("/proc/self").exists() {
-            return error;
-        }
-        error.context(Known::new(Cause::NoProc, "this process cannot find itself"))
-    })
+fn no_proc() -> Known {
+    Known::new(Cause::NoProc, "this process cannot find itself")
 }
 
 /// Whether FUSE's `user_id` is root's or the caller's: as this user namespace has it, or as the
@@ -128,12 +126,6 @@ impl Mount<'_> {
     }
 }
 
-/// Reads the id of a mount from /proc/PID/fdinfo/FD: proc_pid_fdinfo(5).
-fn mount_id(fdinfo: &str) -> Option<String> {
-    let line = fdinfo.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
-    Some(line.trim().into())
-}
-
 /// Returns the user in a line of mount(8)'s table, if it is for this mount point.
 fn user_in<'a>(line: &'a str, point: &str) -> Option<&'a str> {
     let field = |name: &str| line.split(' ').find_map(|word| word.strip_prefix(name));
@@ -154,11 +146,6 @@ mod tests {
         assert!(Mount::of(line, "3").is_none());
         let virtiofs = Mount::of("40 28 0:46 / /mnt rw,relatime - virtiofs x rw", "40").unwrap();
         assert_eq!(virtiofs.fuse_user(), None);
-    }
-
-    #[test]
-    fn a_path_of_mountinfo_is_read_as_it_was() {
-        assert_eq!(unescaped("/a\\040b\\134c\\x"), Path::new("/a b\\c\\x"));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(super) struct Place {
     /// Its path, without symbolic links.
     pub(super) path: PathBuf,
     pub(super) metadata: Metadata,
+    /// The id of the mount that it is on, if there is a /proc that tells.
+    pub(super) mount: Option<String>,
 }
 
 /// The most symbolic links that a path may lead through, as in the kernel: path_resolution(7).
@@ -33,15 +35,19 @@ impl Place {
     /// The root directory of this process.
     pub(super) fn root() -> Result<Place> {
         let file = open("/", FLAGS, Mode::empty()).map_err(io::Error::from).context("open /")?;
-        Place::new(file, "/".into())
+        Place::new(file, "/".into(), None)
     }
 
-    fn new(file: OwnedFd, path: PathBuf) -> Result<Place> {
+    /// - `parent`: the mount that it was looked up on.
+    fn new(file: OwnedFd, path: PathBuf, parent: Option<&str>) -> Result<Place> {
         let file = File::from(file);
-        // Before anything is asked of its file system.
-        mounts::ensure_answers(&file).with_context(|| shown(&path))?;
+        let mount = mounts::id_of(&file);
+        if mount.is_none() || mount.as_deref() != parent {
+            // Before anything is asked of its file system.
+            mounts::ensure_answers(&file, mount.as_deref()).with_context(|| shown(&path))?;
+        }
         let metadata = file.metadata().with_context(|| shown(&path))?;
-        Ok(Place { file, path, metadata })
+        Ok(Place { file, path, metadata, mount })
     }
 
     /// Opens the file `name` in this directory: the file itself where it is a symbolic link.
@@ -52,12 +58,14 @@ impl Place {
     pub(super) fn open(&self, name: &OsString) -> Result<Place> {
         let path = self.path.join(name);
         let file = openat(&self.file, name.as_os_str(), FLAGS, Mode::empty());
-        Place::new(file.map_err(io::Error::from)?, path)
+        Place::new(file.map_err(io::Error::from)?, path, self.mount.as_deref())
     }
 
     fn try_clone(&self) -> Result<Place> {
         let file = self.file.try_clone().context("copy a descriptor")?;
-        Ok(Place { file, path: self.path.clone(), metadata: self.metadata.clone() })
+        let (path, metadata, mount) =
+            (self.path.clone(), self.metadata.clone(), self.mount.clone());
+        Ok(Place { file, path, metadata, mount })
     }
 }
 

@@ -2,10 +2,11 @@
 //! an empty /tmp. A program that breaks its host breaks this one.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use common::quote::unescaped;
 use common::reexec::{self, IdMap};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -13,8 +14,6 @@ use nix::sched::CloneFlags;
 use nix::sys::utsname::uname;
 use nix::unistd::{Pid, sethostname};
 use nix::{NixPath, libc};
-
-use crate::snapshot::unescaped;
 
 /// The namespaces that play a host. An ordinary user needs a user namespace as well.
 pub const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
@@ -74,7 +73,7 @@ pub fn dress_up(name: &str, cover: impl FnOnce() -> Result<()>) -> Result<()> {
 pub fn protect_files() -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("read the mounts")?;
     for target in mounts.lines().filter_map(|line| line.split(' ').nth(4)) {
-        let path = PathBuf::from(unescaped(target));
+        let path = unescaped(target);
         if !["/proc", "/sys"].iter().any(|kernel| path.starts_with(kernel)) {
             match set_read_only(&path) {
                 // It is covered by another one, or below a directory that this user may not enter.

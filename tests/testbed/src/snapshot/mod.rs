@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use mount::Mount;
-pub(crate) use mount::unescaped;
 
 use crate::cgroup;
 
