@@ -1,18 +1,18 @@
 //! Runs somebody else's program that helps with a start.
 
-use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use crate::quote::shown;
+use crate::reexec::pidfd_open;
 use crate::signals;
 
 /// Milliseconds after which a wait looks for signals.
@@ -30,7 +30,8 @@ pub fn run(command: &mut Command) -> Result<ExitStatus> {
     // SAFETY: prctl(2) is async-signal-safe.
     unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
     let mut child = command.spawn().with_context(|| format!("run {name}"))?;
-    let process = pidfd(child.id()).with_context(|| format!("wait for {name}"))?;
+    let process = pidfd_open(Pid::from_raw(child.id() as i32));
+    let process = process.with_context(|| format!("wait for {name}"))?;
     let mut end = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     loop {
         match poll(&mut end, PollTimeout::from(PAUSE)) {
@@ -45,13 +46,4 @@ pub fn run(command: &mut Command) -> Result<ExitStatus> {
             Ok(_) => return child.wait().with_context(|| format!("wait for {name}")),
         }
     }
-}
-
-/// Returns a descriptor that can be read from when a process has ended: pidfd_open(2), Linux 5.3.
-fn pidfd(process: u32) -> io::Result<OwnedFd> {
-    // SAFETY: pidfd_open(2) takes no pointers, and the number that it returns is nobody else's.
-    Ok(unsafe {
-        let opened = Errno::result(libc::syscall(libc::SYS_pidfd_open, process, 0))?;
-        OwnedFd::from_raw_fd(opened as RawFd)
-    })
 }

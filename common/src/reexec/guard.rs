@@ -74,7 +74,12 @@ fn guard(watched: &OwnedFd, container: &OwnedFd, session: &Session) {
     }
 }
 
-fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
+/// Returns a descriptor of a process, which can be read from when that has ended: pidfd_open(2), Linux 5.3.
+///
+/// # Errors
+///
+/// ESRCH where there is none of this id; EMFILE; EPERM or ENOSYS from a filter.
+pub fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: pidfd_open(2) takes no pointers.
     let descriptor =
         Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;

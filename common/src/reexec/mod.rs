@@ -42,6 +42,7 @@ use crate::host_facts::Caller;
 pub use command::{Command, command};
 pub use container::{Created, Running, wait_for};
 pub use failure::{Call, Step};
+pub use guard::pidfd_open;
 pub use id_map::{IdMap, write_id_maps};
 use image::c_string;
 pub use mark::take as entry_point;

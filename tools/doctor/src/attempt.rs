@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -191,12 +191,8 @@ fn outside(stage: &Stage) -> Result<ExitCode> {
 
 /// Opens what the launcher waits at: its container, for the guard, here this process; and its signals.
 fn watch() -> Result<()> {
-    // SAFETY: pidfd_open(2) takes no pointers, and the number that it returns is nobody else's.
-    let opened = unsafe {
-        Errno::result(libc::syscall(libc::SYS_pidfd_open, getpid().as_raw(), 0))
-            .map(|number| OwnedFd::from_raw_fd(number as RawFd))
-    };
-    drop(opened.context(Step::Unprivileged("open the container's first process"))?);
+    reexec::pidfd_open(getpid())
+        .context(Step::Unprivileged("open the container's first process"))?;
     SignalFd::new(&SigSet::empty())
         .context(Step::Unprivileged("make a descriptor for signals"))
         .map(drop)
