@@ -14,6 +14,7 @@ use nix::unistd::sethostname;
 pub use self::caller::{Caller, Engine};
 use self::process::{CAP_SETFCAP, CAP_SYS_ADMIN, CAP_SYS_CHROOT, Status, UidMap, read};
 pub(crate) use self::process::{in_first_user_namespace, is_sudo, overflow_id};
+pub(crate) use self::programs::directories;
 pub use self::programs::{Programs, is_installed};
 use crate::mounts;
 

@@ -1,7 +1,7 @@
 //! What is installed.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Programs that advice is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,16 +48,10 @@ fn is_in(directories: &[PathBuf], program: &str) -> bool {
     directories.iter().any(|directory| directory.join(program).is_file())
 }
 
-/// Those of `PATH`, but for one that depends on the current directory. An ordinary user's need not have root's in it.
-fn directories() -> Vec<PathBuf> {
+/// The directories that programs are in, in the order that a shell looks for them: those of `PATH`, but for one that is wherever
+/// the caller happens to be, and those of a distribution. An ordinary user's `PATH` need not have root's in it.
+pub(crate) fn directories() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut directories: Vec<_> =
-        env::split_paths(&path).filter(|path| path.is_absolute()).collect();
-    for directory in ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"] {
-        let directory = Path::new(directory);
-        if !directories.iter().any(|known| known == directory) {
-            directories.push(directory.to_owned());
-        }
-    }
-    directories
+    let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"].map(PathBuf::from);
+    env::split_paths(&path).chain(usual).filter(|directory| directory.is_absolute()).collect()
 }

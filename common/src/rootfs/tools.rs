@@ -1,6 +1,5 @@
 //! Which programs of this host a root directory gets.
 
-use std::env;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +12,7 @@ use nix::errno::Errno;
 use super::contents::Contents;
 use super::trust;
 use crate::diagnosis::{Cause, Known};
+use crate::host_facts::directories;
 use crate::quote::shown;
 use crate::signals;
 
@@ -141,14 +141,8 @@ fn first_that_works<T>(name: &str, mut attempt: impl FnMut(&Path) -> Result<T>) 
 
 /// Lists the executable files of this name, in the order that a shell looks for them.
 fn programs(name: &str) -> impl Iterator<Item = PathBuf> + use<'_> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let directories: Vec<_> = env::split_paths(&path)
-        .chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from))
-        // A relative one is wherever the caller happens to be.
-        .filter(|directory| directory.is_absolute())
-        .collect();
     let executable = |file: &PathBuf| {
         file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
     };
-    directories.into_iter().map(move |directory| directory.join(name)).filter(executable)
+    directories().into_iter().map(move |directory| directory.join(name)).filter(executable)
 }

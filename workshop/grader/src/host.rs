@@ -11,6 +11,7 @@ use std::panic;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use common::host_facts::is_installed;
 use nix::fcntl::OFlag;
 use nix::libc::c_long;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -286,20 +287,26 @@ impl Host {
     /// As [`Host::inside`], in the namespaces of any process.
     #[track_caller]
     pub fn inside_process<V: Value>(&self, pid: Pid, probe: impl FnOnce() -> V) -> V {
-        let kinds = ["user", "mnt", "uts", "ipc", "net", "cgroup"];
-        let is_other =
-            |kind: &&str| probe::namespace(pid, kind).display().to_string() != self.namespace(kind);
-        let others = kinds.into_iter().filter(is_other);
-        let files: Vec<File> = others
-            .map(|kind| File::open(format!("/proc/{pid}/ns/{kind}")).expect("the process is there"))
-            .collect();
-        let visitor = self.play(|| {
-            for file in &files {
-                setns(file, CloneFlags::empty()).context("enter the container")?;
-            }
-            Ok(probe())
-        });
-        visitor.value
+        let files = self.others(pid, &["user", "mnt", "uts", "ipc", "net", "cgroup"]);
+        self.play(|| enter(&files).map(|()| probe())).value
+    }
+
+    /// As [`Host::inside_process`], in its UTS namespace alone; None where that may not be entered.
+    #[track_caller]
+    pub(crate) fn inside_uts<V: Value>(&self, pid: Pid, probe: impl FnOnce() -> V) -> Option<V> {
+        let files = self.others(pid, &["user", "uts"]);
+        self.play(|| Ok(enter(&files).ok().map(|()| probe()))).value
+    }
+
+    /// Opens those of a process's namespaces that are not the host's, by their names in /proc/PID/ns.
+    #[track_caller]
+    fn others(&self, pid: Pid, kinds: &[&str]) -> Vec<File> {
+        let is_other = |kind: &&&str| {
+            probe::namespace(pid, kind).display().to_string() != self.namespace(kind)
+        };
+        let open = |kind| File::open(format!("/proc/{pid}/ns/{kind}"));
+        let others = kinds.iter().filter(is_other);
+        others.map(|kind| open(kind).expect("the process is there")).collect()
     }
 
     /// Returns the identity of a namespace of the host, as in `uts:[4026531838]`.
@@ -323,13 +330,10 @@ impl Host {
         probe::devices(self.this)
     }
 
-    /// Fails where a program is not installed: neither in `PATH`, nor in /usr/sbin, which an ordinary user's may
-    /// lack.
+    /// Fails where a program is not installed.
     #[track_caller]
     pub fn need(&self, program: &str, package: &str) {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let directories = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-        if !directories.map(|directory| directory.join(program)).any(|file| file.is_file()) {
+        if !is_installed(program) {
             self.fail(&format!(
                 "{NEEDS} the program {program}: `sudo apt install {package}`, or the like. Or leave it for now: \
                  `l` in Rustlings goes to another one."
@@ -395,6 +399,13 @@ impl Host {
     pub fn fail(&self, why: &str) -> ! {
         panic!("{why}\n{}", self.read)
     }
+}
+
+/// Enters namespaces, one after the other.
+fn enter(namespaces: &[File]) -> Result<()> {
+    namespaces
+        .iter()
+        .try_for_each(|file| setns(file, CloneFlags::empty()).context("enter the container"))
 }
 
 /// Has `make` make a process that is process 1 of a new PID namespace.

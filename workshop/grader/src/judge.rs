@@ -1,11 +1,8 @@
 //! What of a learner's function is wrong whatever its test is about: it leaves or takes away what it has no business with.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
-use nix::sched::{CloneFlags, setns};
 use nix::sys::utsname::uname;
 use nix::unistd::Pid;
 use testbed::probe;
@@ -109,25 +106,16 @@ impl Host {
     /// Notes where the other name has changed of a UTS namespace that a function has made or entered: uts_namespaces(7).
     fn judge_domain(&self, process: Pid, before: &BTreeMap<String, String>) {
         let now = namespaces(process);
-        let is_other =
-            |kind: &&str| now.get(*kind).is_some_and(|now| before.get(*kind) != Some(now));
+        let is_other = now.get("uts").is_some_and(|now| before.get("uts") != Some(now));
         let may_change = self.not_allowed(vec!["+ domain name".into()]).is_empty();
-        if may_change || !is_other(&"uts") {
+        if may_change || !is_other {
             return;
         }
-        let others = ["user", "uts"].into_iter().filter(is_other);
-        let files: Vec<_> =
-            others.map(|kind| File::open(format!("/proc/{process}/ns/{kind}"))).collect();
-        let visitor = self.play(|| {
-            // Where it may not be entered, its test says what is wrong with it.
-            let enter =
-                |file: &io::Result<File>| setns(file.as_ref().ok()?, CloneFlags::empty()).ok();
-            Ok(files.iter().all(|file| enter(file).is_some()).then(domain_name))
-        });
-        let shown = visitor.value.filter(|name| *name != domain_name());
-        if let Some(name) = shown {
+        // Where it may not be entered, its test says what is wrong with it.
+        let own = domain_name();
+        if let Some(name) = self.inside_uts(process, domain_name).filter(|name| *name != own) {
             let shown = self.shows("the container's NIS domain name", name);
-            self.note(shown.wrong("", &domain_name()));
+            self.note(shown.wrong("", &own));
         }
     }
 
