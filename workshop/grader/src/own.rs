@@ -10,13 +10,12 @@ use nix::unistd::Pid;
 use testbed::probe;
 
 /// What of /proc/PID/status, by its names there: proc_pid_status(5).
-const STATUS: [&str; 15] = [
+const STATUS: [&str; 14] = [
     "CapAmb",
     "CapBnd",
     "CapEff",
     "CapInh",
     "CapPrm",
-    "Cpus_allowed",
     "Gid",
     "Groups",
     "Seccomp",
@@ -27,10 +26,6 @@ const STATUS: [&str; 15] = [
     "Uid",
     "Umask",
 ];
-
-/// What somebody else can set of a process: prlimit(2), setpriority(2), sched_setaffinity(2).
-const BY_OTHERS: [&str; 6] =
-    ["Cpus_allowed", "limit", "nice", "oom_score_adj", "policy", "scheduling of input and output"];
 
 /// What follows from a user namespace that is entered: user_namespaces(7), "Capabilities", and prctl(2).
 const OF_A_USER_NAMESPACE: [&str; 12] = [
@@ -53,29 +48,11 @@ pub(crate) type Lines = BTreeSet<String>;
 
 /// Looks at a process from outside.
 pub(crate) fn seen(pid: Pid) -> Lines {
-    let mut lines = Lines::new();
-    let mut note = |name: &str, value: &str| lines.insert(format!("own {name}: {value}"));
-    let status = probe::read(pid, "status");
-    let fields: BTreeMap<_, _> = status.lines().filter_map(|line| line.split_once(':')).collect();
-    for name in STATUS {
-        let value = fields.get(name).copied().unwrap_or_default();
-        note(name, &value.split_whitespace().collect::<Vec<_>>().join(" "));
-    }
-    let stat = probe::read(pid, "stat");
-    let columns: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    for (name, column) in
-        [("group", 2), ("session", 3), ("terminal", 4), ("nice", 16), ("policy", 38)]
-    {
-        note(name, columns.get(column).unwrap_or(&""));
-    }
-    for limit in probe::read(pid, "limits").lines().skip(1) {
-        note("limit", &limit.split_whitespace().collect::<Vec<_>>().join(" "));
-    }
+    let mut lines = set_by_others(pid);
+    add_status(pid, &STATUS, &mut lines);
+    add_stat(pid, &[("group", 2), ("session", 3), ("terminal", 4)], &mut lines);
+    let mut note = |name: &str, value: &str| lines.insert(line(name, value));
     note("name", probe::read(pid, "comm").trim_end());
-    // SAFETY: the call takes numbers alone. IOPRIO_WHO_PROCESS is 1: ioprio_get(2).
-    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, pid.as_raw()) };
-    note("scheduling of input and output", &priority.to_string());
-    note("oom_score_adj", probe::read(pid, "oom_score_adj").trim());
     note("personality", probe::read(pid, "personality").trim());
     for name in ["root", "cwd"] {
         let place = format!("/proc/{pid}/{name}");
@@ -93,9 +70,42 @@ pub(crate) fn seen(pid: Pid) -> Lines {
     lines
 }
 
-/// Looks at what others can have set of a process.
+/// Looks at what somebody else can have set of a process: prlimit(2), setpriority(2), sched_setaffinity(2).
 pub(crate) fn set_by_others(pid: Pid) -> Lines {
-    seen(pid).into_iter().filter(|line| is_named(line, &BY_OTHERS)).collect()
+    let mut lines = Lines::new();
+    add_status(pid, &["Cpus_allowed"], &mut lines);
+    add_stat(pid, &[("nice", 16), ("policy", 38)], &mut lines);
+    let limits = probe::read(pid, "limits");
+    lines.extend(limits.lines().skip(1).map(|limit| line("limit", &in_one_line(limit))));
+    // SAFETY: the call takes numbers alone. IOPRIO_WHO_PROCESS is 1: ioprio_get(2).
+    let priority = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, pid.as_raw()) };
+    lines.insert(line("scheduling of input and output", &priority.to_string()));
+    lines.insert(line("oom_score_adj", probe::read(pid, "oom_score_adj").trim()));
+    lines
+}
+
+/// Adds lines of /proc/PID/status: proc_pid_status(5).
+fn add_status(pid: Pid, names: &[&str], lines: &mut Lines) {
+    let status = probe::read(pid, "status");
+    let fields: BTreeMap<_, _> = status.lines().filter_map(|line| line.split_once(':')).collect();
+    let value = |name: &str| in_one_line(fields.get(name).copied().unwrap_or_default());
+    lines.extend(names.iter().map(|name| line(name, &value(name))));
+}
+
+/// Adds columns of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5).
+fn add_stat(pid: Pid, named: &[(&str, usize)], lines: &mut Lines) {
+    let stat = probe::read(pid, "stat");
+    let columns: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let value = |column: usize| columns.get(column).copied().unwrap_or_default();
+    lines.extend(named.iter().map(|(name, column)| line(name, value(*column))));
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("own {name}: {value}")
+}
+
+fn in_one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_named(line: &str, names: &[&str]) -> bool {
@@ -106,7 +116,7 @@ fn is_named(line: &str, names: &[&str]) -> bool {
 /// What only the process itself can tell: prctl(2), getitimer(2), environ(7).
 pub(crate) fn told() -> Lines {
     let mut lines = Lines::new();
-    let mut note = |name: &str, value: String| lines.insert(format!("own {name}: {value}"));
+    let mut note = |name: &str, value: String| lines.insert(line(name, &value));
     // SAFETY: these operations take nothing.
     let get = |operation| unsafe { libc::prctl(operation, 0, 0, 0, 0) };
     note("dumpable", get(libc::PR_GET_DUMPABLE).to_string());

@@ -103,7 +103,9 @@ impl State {
             add_files(Path::new(FILES), &mut lines);
         }
         lines.extend(network::details().unwrap_or_default());
-        PORTS.iter().for_each(|table| add_ports(table, &mut lines));
+        let counts = socket_counts();
+        let used = PORTS.iter().filter(|table| has_sockets(&counts, table));
+        used.for_each(|table| add_ports(table, &mut lines));
         SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
         // The host's own processes are in one beside it.
         let beside = cgroup.map(|cgroup| cgroup.with_file_name("host"));
@@ -277,9 +279,6 @@ fn add_files(directory: &Path, lines: &mut BTreeSet<String>) {
 fn add_ports(table: &str, lines: &mut BTreeSet<String>) {
     /// A connection, and what is left of one, are no ports that are taken: TCP_LISTEN, and TCP_CLOSE for UDP.
     const TAKEN: [&str; 2] = ["0A", "07"];
-    if !has_sockets(table) {
-        return;
-    }
     let text = fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default();
     for line in text.lines().skip(1) {
         let columns: Vec<_> = line.split_whitespace().collect();
@@ -292,27 +291,32 @@ fn add_ports(table: &str, lines: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether a network namespace can have a socket in a table, by /proc/self/net/sockstat. The kernel has one table of TCP for
-/// all namespaces, and goes through hundreds of thousands of rows to show what one of them has.
-fn has_sockets(table: &str) -> bool {
+/// Returns how many sockets of each kind a network namespace has, a line for each.
+fn socket_counts() -> String {
     let files = ["sockstat", "sockstat6"].map(|file| format!("/proc/self/net/{file}"));
-    let counts = files.map(|file| fs::read_to_string(file).unwrap_or_default()).concat();
+    files.map(|file| fs::read_to_string(file).unwrap_or_default()).concat()
+}
+
+/// Whether there can be a socket in a table. The kernel has one table of TCP for all namespaces, and goes through hundreds of
+/// thousands of rows to show what one of them has.
+///
+/// - `counts`: those of [`socket_counts`].
+fn has_sockets(counts: &str, table: &str) -> bool {
     let none = format!("{}: inuse 0", table.to_uppercase());
     !counts.lines().any(|line| line == none || line.starts_with(&format!("{none} ")))
 }
 
 /// Adds the settings in a directory of /proc/sys.
 fn add_settings(directory: &str, lines: &mut BTreeSet<String>) {
-    let is_wanted = |name: &str| directory != "kernel" || OF_IPC.contains(&name);
+    // That one counts what others do.
+    let is_wanted = |name: &str| {
+        name != "nf_conntrack_count" && (directory != "kernel" || OF_IPC.contains(&name))
+    };
     for entry in
         fs::read_dir(Path::new("/proc/sys").join(directory)).into_iter().flatten().flatten()
     {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !is_wanted(&name) {
-            continue;
-        }
-        // It counts what others do.
-        if name == "nf_conntrack_count" {
             continue;
         }
         // There are directories for single devices, too.
