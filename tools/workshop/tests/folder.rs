@@ -92,16 +92,41 @@ fn the_folder_is_graded_by_the_forge_in_commands_of_this_tool() {
     refuses(directory.path(), &["grade", "nowhere"], "nowhere/info.toml");
 }
 
-/// Runs `cargo workshop progress` with a Cargo that passes some exercises, and says this of all others. Returns what it says,
-/// and how many exercises it has tried.
-fn progress(own: &Path, passing: &str, otherwise: &str) -> (String, usize) {
+/// Runs the tool with a Cargo that passes some exercises, and says this of all others.
+fn with_cargo(own: &Path, args: &[&str], passing: &str, otherwise: &str) -> Output {
     let cargo = own.with_file_name("cargo");
     let script =
         format!("#!/bin/sh\ncase $4 in {passing}) exit 0;; esac\necho '{otherwise}'; exit 1\n");
     fs::write(&cargo, script).unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
     let mut tool = Command::new(env!("CARGO_BIN_EXE_workshop-tool"));
-    let output = tool.arg("progress").current_dir(own).env("CARGO", cargo).output().unwrap();
+    tool.args(args).current_dir(own).env("CARGO", cargo).output().unwrap()
+}
+
+#[test]
+fn what_could_change_the_tests_is_graded_as_not_done() {
+    let directory = half_day();
+    let own = directory.path().join("own");
+    let write = |name: &str, before: &str| {
+        let text = fs::read_to_string(own.join("exercises").join(name)).unwrap();
+        let text = text.replace(
+            "#[cfg(test)]\nmod tests {\n",
+            &format!("{before}\n#[cfg(test)]\nmod tests {{\n"),
+        );
+        fs::write(own.join("exercises").join(name), text).unwrap();
+    };
+    write("00_start/first_save.rs", "#[cfg(any())]");
+    write("02_uts_hostname/not_the_host.rs", "// Without macro_rules! or #[cfg(any())].");
+    let output = with_cargo(&own, &["grade", ".", "--work", "../work"], "*", "");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("| first_save | 5 | has `#[cfg`, which no exercise takes |"), "{table}");
+    assert!(table.contains("| not_the_host | 10 | done |"), "{table}");
+    assert_eq!(output.status.code(), Some(1), "{table}");
+}
+
+/// Runs `cargo workshop progress` with such a Cargo. Returns what it says, and how many exercises it has tried.
+fn progress(own: &Path, passing: &str, otherwise: &str) -> (String, usize) {
+    let output = with_cargo(own, &["progress"], passing, otherwise);
     assert!(output.status.success(), "{output:?}");
     let tried = String::from_utf8_lossy(&output.stderr).matches("trying ").count();
     (String::from_utf8(output.stdout).unwrap(), tried)
