@@ -171,12 +171,21 @@ fn device(link: &LinkMessage) -> String {
     let come = LinkFlags::Running | LinkFlags::LowerUp | LinkFlags::Dormant;
     let flags = (link.header.flags - come).iter_names().map(|(name, _)| name.to_uppercase());
     let mut line = String::new();
+    // It has the hardware address of one of its ports.
+    let is_bridge = link.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+        _ => false,
+    });
     for attribute in &link.attributes {
         match attribute {
             LinkAttribute::IfName(name) => line.insert_str(0, name),
             LinkAttribute::Mtu(mtu) => line += &format!(", mtu {mtu}"),
             LinkAttribute::TxQueueLen(length) => line += &format!(", queue of {length}"),
             LinkAttribute::Group(group) if *group != 0 => line += &format!(", group {group}"),
+            LinkAttribute::Qdisc(name) => line += &format!(", queued by {name}"),
+            LinkAttribute::Address(address) if !is_bridge => {
+                line += &format!(", hardware {address:02x?}")
+            }
             LinkAttribute::IfAlias(alias) => line += &format!(", alias {alias:?}"),
             LinkAttribute::Controller(other) => line += &format!(", on device {other}"),
             _ => {}

@@ -62,6 +62,7 @@ mod tests {
     fn the_container_sees_itself_alone_and_the_host_what_it_saw() {
         exercise::as_root(READ, |host| {
             host.may_change(&["mnt", "pid"]);
+            host.may_mount_inside(&["/proc, rw, proc"]);
             host.may_leave(&["+ child: sleep"]);
             let before = list();
             let container = host.start(container);

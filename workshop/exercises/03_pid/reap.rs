@@ -130,6 +130,41 @@ mod tests {
         });
     }
 
+    /// Returns a column of /proc/PROCESS/stat, counted from the one after the name: proc_pid_stat(5), in Debian 12 proc(5).
+    fn column(process: &str, number: usize) -> String {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let columns = stat.rsplit(") ").next().unwrap_or_default();
+        columns.split(' ').nth(number).unwrap_or_default().to_owned()
+    }
+
+    /// Returns the state that its parent is in most of the time, such as `S`: it sleeps. (The host's /proc has the host's
+    /// numbers.)
+    fn state_of_the_parent() -> String {
+        let parent = column("self", 1);
+        let look = |_| {
+            thread::sleep(Duration::from_millis(5));
+            column(&parent, 0)
+        };
+        let mut seen: Vec<_> = (0..41).map(look).collect();
+        seen.sort();
+        seen.swap_remove(seen.len() / 2)
+    }
+
+    #[test]
+    fn process_1_sleeps_until_somebody_ends() {
+        exercise::as_root(READ, |host| {
+            host.may_leave(&["+ file: /tmp/parent"]);
+            host.start_as_init(|| {
+                reap(start(|| {
+                    fs::write("/tmp/parent", state_of_the_parent()).unwrap();
+                    0
+                }))
+            });
+            let state = fs::read_to_string("/tmp/parent").unwrap();
+            host.shows("the state of process 1 while the program runs", state).should_be("S");
+        });
+    }
+
     #[test]
     fn a_program_that_a_signal_has_ended_has_no_exit_status() {
         exercise::as_root(READ, |host| {

@@ -32,7 +32,8 @@ fn main() {}
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::os::fd::FromRawFd;
+    use std::mem;
+    use std::os::fd::{AsRawFd, FromRawFd};
     use std::os::unix::fs::MetadataExt;
 
     use grader::exercise::{self, Container, Host};
@@ -59,7 +60,24 @@ mod tests {
     fn start(host: &Host, terminal: &File) -> Container<()> {
         host.may_leave(&["own group", "own session", "own terminal"]);
         host.may_leave(&["own descriptor: 0", "own descriptor: 1", "own descriptor: 2"]);
-        host.start(|| take(terminal))
+        let before = settings(terminal);
+        let process = host.start(|| take(terminal));
+        host.shows("the settings and the size of the terminal", settings(terminal))
+            .should_be(before);
+        process
+    }
+
+    /// Returns what tcgetattr(3) and ioctl_tty(2) tell of a terminal.
+    fn settings(terminal: &File) -> String {
+        // SAFETY: zero is a value that all of their fields can have, and the kernel writes to where they are.
+        unsafe {
+            let (mut settings, mut size): (libc::termios, libc::winsize) = mem::zeroed();
+            libc::tcgetattr(terminal.as_raw_fd(), &mut settings);
+            libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &mut size);
+            let modes = [settings.c_iflag, settings.c_oflag, settings.c_cflag, settings.c_lflag]
+                .map(|mode| format!("{mode:o}"));
+            format!("modes {}, {} rows, {} columns", modes.join(" "), size.ws_row, size.ws_col)
+        }
     }
 
     /// Returns a column of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5),

@@ -83,7 +83,8 @@ mod tests {
     fn with_pivot_root_the_same_steps_lead_nowhere() {
         exercise::as_root(READ, |host| {
             host.may_change(&["mnt"]);
-            host.may_leave(&["+ file: /tmp/jail/", "own root", "own cwd"]);
+            host.may_mount_inside(&["/, rw"]);
+            host.may_leave(&["- mounted inside:", "+ file: /tmp/jail/", "own root", "own cwd"]);
             fs::create_dir(JAIL).unwrap();
             fs::write(Path::new(JAIL).join("still_inside"), "").unwrap();
             let prisoner = host.start(|| {

@@ -50,6 +50,7 @@ mod tests {
             for directory in DIRECTORIES {
                 fs::create_dir_all(directory).unwrap();
                 let mounted = format!("temp {directory} tmpfs");
+                host.may_mount_inside(&[&format!("{directory}, rw")]);
                 let container = host.start(|| container(Path::new(directory)));
                 host.shows("what the container has mounted", container.read("mounts"))
                     .should_have(&mounted);
@@ -63,6 +64,7 @@ mod tests {
     fn the_container_does_not_see_what_the_host_mounts_later() {
         exercise::as_root(READ, |host| {
             host.may_change(&["mnt"]);
+            host.may_mount_inside(&["/tmp, rw"]);
             let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             mount(Some("later"), "/tmp", Some("tmpfs"), MsFlags::empty(), NONE).unwrap();
             host.shows("what the container has mounted", container.read("mounts"))
@@ -74,6 +76,7 @@ mod tests {
     fn no_mount_of_the_container_is_in_a_peer_group() {
         exercise::as_root(READ, |host| {
             host.may_change(&["mnt"]);
+            host.may_mount_inside(&["/tmp, rw"]);
             let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             let mounts = container.read("mountinfo");
             let mut groups = mounts

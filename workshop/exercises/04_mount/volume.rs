@@ -58,6 +58,9 @@ mod tests {
         host.may_leave(&["+ file: /tmp/root"]);
         fs::create_dir_all(source).unwrap();
         fs::write(format!("{source}/first"), "from the host").unwrap();
+        let mounted = place(source).display().to_string();
+        let options = if read_only { "ro" } else { "rw" };
+        host.may_mount_inside(&[&format!("{mounted}, {options},")]);
         host.start(|| {
             unshare(CloneFlags::CLONE_NEWNS)?;
             mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;

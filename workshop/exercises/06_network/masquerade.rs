@@ -125,6 +125,15 @@ mod tests {
         Ok(String::from_utf8_lossy(&answer[..length]).into())
     }
 
+    /// Sends something by UDP to a port that nobody has, and returns what comes of it.
+    fn ask_nobody(address: Ipv4Addr) -> io::Result<usize> {
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.connect((address, 9))?;
+        socket.send(b"?")?;
+        socket.recv(&mut [0])
+    }
+
     #[test]
     fn the_internet_sees_the_machine() {
         exercise::as_root(READ, |host| {
@@ -138,6 +147,12 @@ mod tests {
                 ask_for_sender(INTERNET).unwrap_or_else(|error| error.to_string())
             });
             host.shows("the sender that the Internet sees by UDP", sender).should_be(UPLINK);
+            // That nobody is there comes back by ICMP.
+            let outcome = host.inside(&container, || {
+                ask_nobody(INTERNET).map_or_else(|error| error.to_string(), |_| "an answer".into())
+            });
+            host.shows("what the container hears from a port that is closed", outcome)
+                .should_have("Connection refused");
         });
     }
 

@@ -53,7 +53,11 @@ mod tests {
     /// Starts two containers with a cable between them.
     fn connected(host: &Host) -> [Container<()>; 2] {
         // What the request names by descriptors is open until it is sent.
-        host.may_leave(&["+ own descriptor"]);
+        host.may_leave(&[
+            "+ own descriptor",
+            "+ container's link: eth0",
+            "+ container's device: eth0",
+        ]);
         let own_network = || Ok(unshare(CloneFlags::CLONE_NEWNET)?);
         let both = [host.play(own_network), host.play(own_network)];
         host.run(|| Network::open()?.make(cable(both[0].pid(), both[1].pid())));

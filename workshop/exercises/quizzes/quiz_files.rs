@@ -55,7 +55,8 @@ mod tests {
     /// Starts a container whose root directory has one file in it.
     fn start(host: &Host, name: &str, root: &str) -> Container<()> {
         host.may_change(&["uts", "mnt"]);
-        host.may_leave(&["own root", "own cwd"]);
+        host.may_mount_inside(&["/, rw", "/proc, rw, proc"]);
+        host.may_leave(&["- mounted inside:", "own root", "own cwd"]);
         fs::create_dir_all(Path::new(root).join("proc")).unwrap();
         fs::write(Path::new(root).join(name), "").unwrap();
         host.start_as_init(|| container(name, Path::new(root)))

@@ -19,8 +19,10 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2, read};
 use testbed::{cgroup, probe};
 
 use crate::container::{Container, Parked, Process, Value, Waiting, learn};
+use crate::containers::Containers;
 use crate::moment::{self, Mounts};
 use crate::place::Source;
+use crate::queues;
 use crate::shows::Shows;
 use crate::state::State;
 use crate::verdict;
@@ -48,6 +50,8 @@ pub struct Host {
     pub(crate) kinds: RefCell<Vec<String>>,
     /// What a learner's function may change, as the lines begin that say so.
     pub(crate) may_leave: RefCell<Vec<String>>,
+    /// What a learner's function may mount in a container, as the lines begin that say so.
+    pub(crate) inside: RefCell<Vec<String>>,
     /// Whether a learner's calls are none of the grader's business.
     unwatched: Cell<bool>,
     /// Whether functions are an ordinary user's.
@@ -76,6 +80,7 @@ impl Host {
             this: getpid(),
             kinds: RefCell::default(),
             may_leave: RefCell::default(),
+            inside: RefCell::default(),
             unwatched: Cell::default(),
             user,
             machine,
@@ -94,6 +99,13 @@ impl Host {
     /// which has both signs. Before that they may leave no trace.
     pub fn may_leave(&self, changes: &[&str]) {
         self.may_leave.borrow_mut().extend(changes.iter().map(|change| (*change).to_owned()));
+    }
+
+    /// Says what the learner's next functions may mount in a container that they make, beside what it has of the host's: one mount
+    /// for each, as in `/tmp, rw` or `/proc, rw, proc`; `/tmp, rw,` is one that programs may be executed on. Before that they may mount nothing there, and in any case take nothing
+    /// away, unless [`Host::may_leave`] has `- mounted inside:`.
+    pub fn may_mount_inside(&self, mounts: &[&str]) {
+        *self.inside.borrow_mut() = mounts.iter().map(|mount| (*mount).to_owned()).collect();
     }
 
     /// Keeps the calls of this test's functions from being watched, for who wants to see the filters of a process alone.
@@ -268,6 +280,7 @@ impl Host {
             ForkResult::Child => {
                 drop((release, outcome, calls));
                 verdict::close();
+                queues::close();
                 learn(function, &self.source, hold, report, watched.zip(announcer))
             }
         }
@@ -276,6 +289,12 @@ impl Host {
     /// Returns the host as it is now. The machine itself is nobody's alone, and is not looked at.
     pub(crate) fn state(&self) -> Option<State> {
         (!self.machine).then(|| State::take(self.cgroup.as_deref()))
+    }
+
+    /// Returns what is in the containers of the host, as [`Host::state`] does for the host.
+    #[track_caller]
+    pub(crate) fn containers(&self) -> Option<Containers> {
+        (!self.machine).then(|| Containers::take(self))
     }
 
     /// Runs `probe` in the namespaces of `container`, as nsenter(1) does.
@@ -291,10 +310,15 @@ impl Host {
         self.play(|| enter(&files).map(|()| probe())).value
     }
 
-    /// As [`Host::inside_process`], in its UTS namespace alone; None where that may not be entered.
+    /// As [`Host::inside_process`], in namespaces of these kinds alone; None where one may not be entered.
     #[track_caller]
-    pub(crate) fn inside_uts<V: Value>(&self, pid: Pid, probe: impl FnOnce() -> V) -> Option<V> {
-        let files = self.others(pid, &["user", "uts"]);
+    pub(crate) fn inside_if_allowed<V: Value>(
+        &self,
+        pid: Pid,
+        kinds: &[&str],
+        probe: impl FnOnce() -> V,
+    ) -> Option<V> {
+        let files = self.others(pid, &[&["user"], kinds].concat());
         self.play(|| Ok(enter(&files).ok().map(|()| probe()))).value
     }
 

@@ -7,6 +7,7 @@ use nix::sys::utsname::uname;
 use nix::unistd::Pid;
 use testbed::probe;
 
+use crate::containers::Containers;
 use crate::host::{Host, namespaces};
 use crate::own::{self, Lines};
 use crate::state::State;
@@ -30,14 +31,16 @@ impl Host {
         process: Pid,
         before: &BTreeMap<String, String>,
         state: Option<State>,
+        containers: Option<&Containers>,
     ) {
-        if !Path::new("/proc/self").exists() {
+        if !has_proc() {
             let shown = self.shows("what your function leaves on the host", "no /proc");
             return self.note(shown.wrong("what was there before", &""));
         }
         self.judge_namespaces(process, before);
         self.judge_domain(process, before);
         self.judge_state(process, state);
+        self.judge_containers(containers);
     }
 
     /// Whether a learner's function may mount something on the host.
@@ -72,6 +75,25 @@ impl Host {
         }
     }
 
+    /// Notes what the programs have otherwise that a function has started, and that have not ended.
+    ///
+    /// - `before`: what it has had of its own.
+    pub(crate) fn judge_programs(&self, function: Pid, before: &Lines) {
+        let programs = if has_proc() { probe::descendants(function) } else { Vec::new() };
+        for child in programs {
+            let Some(handed_down) = own::handed_down(child, function) else { continue };
+            let other = handed_down.difference(before);
+            let changes = self.not_allowed(other.map(|line| format!("+ {line}")).collect());
+            if !changes.is_empty() {
+                let name = probe::read(child, "comm");
+                let what =
+                    format!("what the program {} has otherwise than its parent", name.trim_end());
+                let shown = self.shows(&what, listed(&changes));
+                self.note(shown.wrong("what was there before (+ is new)", &""));
+            }
+        }
+    }
+
     /// Notes where the host is not as it was, but for what may be left.
     fn judge_state(&self, own: Pid, before: Option<State>) {
         let Some(before) = before else { return };
@@ -79,6 +101,25 @@ impl Host {
         if !changes.is_empty() {
             let shown = self.shows("what your function leaves on the host", listed(&changes));
             self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
+        }
+    }
+
+    /// Notes what a function has changed in the containers that were there before, and what one that it has made has mounted,
+    /// but for what may be.
+    fn judge_containers(&self, before: Option<&Containers>) {
+        let (Some(before), Some(now)) = (before, self.containers()) else { return };
+        let changes = self.not_allowed(before.changes_to(&now));
+        if !changes.is_empty() {
+            let shown = self.shows("what your function leaves in a container", listed(&changes));
+            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
+        }
+        let changes = before.mounted_since(&now, &self.inside.borrow());
+        let changes = self.not_allowed(changes);
+        if !changes.is_empty() {
+            let shown = self.shows("what is mounted in the container", listed(&changes));
+            let relation =
+                "what is mounted on the host, and what the task says (- is missing, + is too much)";
+            self.note(shown.wrong(relation, &""));
         }
     }
 
@@ -113,7 +154,8 @@ impl Host {
         }
         // Where it may not be entered, its test says what is wrong with it.
         let own = domain_name();
-        if let Some(name) = self.inside_uts(process, domain_name).filter(|name| *name != own) {
+        let there = self.inside_if_allowed(process, &["uts"], domain_name);
+        if let Some(name) = there.filter(|name| *name != own) {
             let shown = self.shows("the container's NIS domain name", name);
             self.note(shown.wrong("", &own));
         }
@@ -131,6 +173,11 @@ impl Host {
         });
         format!("{fault}\n{}", self.read)
     }
+}
+
+/// Whether this process still sees itself: a function can have taken the host's /proc away.
+fn has_proc() -> bool {
+    Path::new("/proc/self").exists()
 }
 
 /// Returns the NIS domain name of this process's UTS namespace.

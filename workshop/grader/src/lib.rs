@@ -13,6 +13,7 @@
 
 mod child;
 mod container;
+mod containers;
 pub mod exercise;
 mod host;
 mod judge;
@@ -20,6 +21,7 @@ mod moment;
 pub mod network;
 mod own;
 mod place;
+mod queues;
 mod shows;
 mod state;
 mod throw_away;

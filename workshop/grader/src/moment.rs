@@ -7,14 +7,14 @@ use std::path::{Component, Path};
 
 use nix::libc::{self, c_int, c_long};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 use testbed::probe;
 
 use crate::host::{Host, namespaces};
 use crate::watch::{Call, WRITES};
 
 /// Calls that change what a namespace holds: their names, and the kind of the namespace.
-const CHANGES: [(c_long, &str, &str); 8] = [
+const CHANGES: [(c_long, &str, &str); 13] = [
     (libc::SYS_sethostname, "sethostname(2)", "uts"),
     (libc::SYS_setdomainname, "setdomainname(2)", "uts"),
     (libc::SYS_mount, "mount(2)", "mnt"),
@@ -23,7 +23,39 @@ const CHANGES: [(c_long, &str, &str); 8] = [
     (libc::SYS_mount_setattr, "mount_setattr(2)", "mnt"),
     (libc::SYS_pivot_root, "pivot_root(2)", "mnt"),
     (libc::SYS_fsconfig, "fsconfig(2)", "mnt"),
+    (libc::SYS_mq_open, "mq_open(2)", "ipc"),
+    (libc::SYS_mq_unlink, "mq_unlink(2)", "ipc"),
+    (libc::SYS_msgctl, "msgctl(2)", "ipc"),
+    (libc::SYS_semget, "semget(2)", "ipc"),
+    (libc::SYS_shmget, "shmget(2)", "ipc"),
 ];
+
+/// Calls after which nobody could tell what has been done, and which no exercise takes.
+const UNSEEN: [(c_long, &str); 10] = [
+    (libc::SYS_add_key, "add_key(2)"),
+    (libc::SYS_fsetxattr, "fsetxattr(2)"),
+    (libc::SYS_io_uring_setup, "io_uring_setup(2)"),
+    (libc::SYS_keyctl, "keyctl(2)"),
+    (libc::SYS_landlock_restrict_self, "landlock_restrict_self(2)"),
+    (libc::SYS_lsetxattr, "lsetxattr(2)"),
+    (libc::SYS_process_vm_writev, "process_vm_writev(2)"),
+    (libc::SYS_ptrace, "ptrace(2)"),
+    (libc::SYS_request_key, "request_key(2)"),
+    (libc::SYS_setxattr, "setxattr(2)"),
+];
+
+/// Calls that send a signal to a process, whose id is their first argument, or to that of a pidfd.
+const SIGNALS: [c_long; 5] = [
+    libc::SYS_kill,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_tgkill,
+    libc::SYS_tkill,
+];
+
+/// The protocols of netlink(7) whose changes are seen, or that change nothing: NETLINK_ROUTE, NETLINK_SOCK_DIAG,
+/// NETLINK_NETFILTER, NETLINK_KOBJECT_UEVENT and NETLINK_GENERIC.
+const NETLINK: [u64; 5] = [0, 4, 12, 15, 16];
 
 /// The kinds of namespaces, as in /proc/PID/ns, with what clone(2) calls them.
 const KINDS: [(c_int, &str); 8] = [
@@ -51,7 +83,8 @@ const SETTINGS: [(&str, &str); 5] = [
 pub(crate) fn calls() -> Vec<c_long> {
     let changes = CHANGES.iter().map(|(number, _, _)| *number);
     let namespaces = [libc::SYS_unshare, libc::SYS_setns, libc::SYS_clone, libc::SYS_clone3];
-    changes.chain(namespaces).chain([libc::SYS_io_uring_setup]).chain(WRITES).collect()
+    let unseen = UNSEEN.iter().map(|(number, _)| *number).chain([libc::SYS_socket]);
+    changes.chain(namespaces).chain(unseen).chain(SIGNALS).chain(WRITES).collect()
 }
 
 /// Returns what is wrong about a call, if anything is: what it is, and what the kernel shows.
@@ -71,8 +104,15 @@ pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> 
         return written(&call.file, hosts, host.cgroup_or_none())
             .map(|place| (DONE, format!("a write to {place}")));
     }
-    if call.number == libc::SYS_io_uring_setup {
-        return Some(("what your function does unseen", "io_uring_setup(2)".into()));
+    if let Some(name) = unseen(call) {
+        return Some(("what your function does unseen", name.into()));
+    }
+    if SIGNALS.contains(&call.number) {
+        let other = signalled(call, host).filter(|process| is_of_others(*process, call.process));
+        return other.map(|process| {
+            let name = probe::read(process, "comm");
+            (DONE, format!("a signal to process {process}, {}", name.trim_end()))
+        });
     }
     let kinds = match call.number {
         libc::SYS_unshare | libc::SYS_clone => kinds(call.arguments[0]).collect(),
@@ -82,6 +122,45 @@ pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> 
     };
     let mut others = kinds.into_iter().filter(|kind| !host.kind_may_change(kind));
     others.next().map(|kind| (NAMESPACE, kind.to_owned()))
+}
+
+/// Returns the name of a call whose doings nobody sees.
+fn unseen(call: &Call) -> Option<&'static str> {
+    let [family, _, protocol, ..] = call.arguments;
+    if call.number == libc::SYS_socket {
+        let is_seen = family != libc::AF_NETLINK as u64 || NETLINK.contains(&protocol);
+        return (!is_seen)
+            .then_some("socket(2), of a protocol of netlink(7) that no exercise takes");
+    }
+    UNSEEN.iter().find(|(number, _)| *number == call.number).map(|(_, name)| *name)
+}
+
+/// Returns the process that a signal is for, if it is one alone. (With 0 kill(2) asks whether it is there.)
+fn signalled(call: &Call, host: &Host) -> Option<Pid> {
+    let [process, second, third, ..] = call.arguments;
+    let signal = if call.number == libc::SYS_tgkill { third } else { second };
+    // In another PID namespace the numbers are others.
+    let is_here = namespaces(call.process).get("pid") == Some(&host.namespace("pid"));
+    match call.number {
+        _ if signal == 0 => None,
+        libc::SYS_pidfd_send_signal => behind(call.process, process),
+        _ => is_here.then(|| Pid::from_raw(process as i32)),
+    }
+}
+
+/// Whether a process is there, and has nothing to do with a learner's function that `caller` belongs to.
+fn is_of_others(process: Pid, caller: Pid) -> bool {
+    let with_all = |pid: Pid| [vec![pid], probe::descendants(pid)].concat();
+    let functions = probe::children(getpid()).into_iter().map(with_all);
+    let own = functions.into_iter().find(|own| own.contains(&caller)).unwrap_or(vec![caller]);
+    !own.contains(&process) && probe::processes().contains(&process)
+}
+
+/// Returns the process of a pidfd, of which only its process knows the number, and of which the kernel shows it.
+fn behind(process: Pid, pidfd: u64) -> Option<Pid> {
+    let info = probe::read(process, &format!("fdinfo/{pidfd}"));
+    let shown = info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
+    shown.parse().ok().map(Pid::from_raw)
 }
 
 /// Returns the kinds of namespaces that these flags of clone(2) are for.
@@ -107,10 +186,7 @@ fn joined(call: &Call) -> Vec<&'static str> {
         };
         return KINDS.iter().map(|(_, kind)| *kind).filter(is_new).collect();
     }
-    // A pidfd, of which only its process knows the number, and of which the kernel shows it.
-    let info = probe::read(call.process, &format!("fdinfo/{}", call.arguments[0]));
-    let process = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    let there = process.map(Pid::from_raw).map(namespaces).unwrap_or_default();
+    let there = behind(call.process, call.arguments[0]).map(namespaces).unwrap_or_default();
     kinds(call.arguments[1])
         .filter(|kind| there.is_empty() || there.get(*kind) != now.get(*kind))
         .collect()
@@ -119,6 +195,9 @@ fn joined(call: &Call) -> Vec<&'static str> {
 /// Returns which of the host's settings or limits a write is to.
 fn written(file: &Path, hosts: impl Fn(&str) -> bool, cgroup: Option<&Path>) -> Option<String> {
     let shown = file.display().to_string();
+    if shown.starts_with("/proc/") && file.ends_with("mem") {
+        return Some(shown);
+    }
     // Where a proc is mounted elsewhere, the path begins otherwise.
     let setting = SETTINGS.iter().find(|(place, _)| {
         shown.find(place).is_some_and(|at| shown[..at].ends_with('/') && !file.starts_with("/tmp"))

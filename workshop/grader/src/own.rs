@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use testbed::probe;
 
 /// What of /proc/PID/status, by its names there: proc_pid_status(5).
-const STATUS: [&str; 14] = [
+const STATUS: [&str; 15] = [
     "CapAmb",
     "CapBnd",
     "CapEff",
@@ -21,6 +21,7 @@ const STATUS: [&str; 14] = [
     "Seccomp",
     "Seccomp_filters",
     "SigBlk",
+    "SigCgt",
     "SigIgn",
     "Threads",
     "Uid",
@@ -62,12 +63,23 @@ pub(crate) fn seen(pid: Pid) -> Lines {
             note(name, &format!("{path}, number {inode} on device {device}"));
         }
     }
-    for descriptor in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
-        let target = fs::read_link(descriptor.path()).unwrap_or_default();
-        let number = descriptor.file_name();
-        note("descriptor", &format!("{}, of {}", number.to_string_lossy(), target.display()));
-    }
+    add_descriptors(pid, |_| true, &mut lines);
     lines
+}
+
+/// Looks at what a process has been handed down that has executed another program: execve(2). What a learner's function has
+/// before, such a child has as well. None where it has executed none.
+pub(crate) fn handed_down(child: Pid, function: Pid) -> Option<Lines> {
+    let program = |pid| fs::read_link(format!("/proc/{pid}/exe")).ok();
+    if program(child)? == program(function)? {
+        return None;
+    }
+    let mut lines = set_by_others(child);
+    add_status(child, &["SigBlk", "Umask"], &mut lines);
+    // Files the program can have opened itself.
+    let is_left = |target: &str| ["pipe:", "socket:"].iter().any(|kind| target.starts_with(kind));
+    add_descriptors(child, is_left, &mut lines);
+    Some(lines)
 }
 
 /// Looks at what somebody else can have set of a process: prlimit(2), setpriority(2), sched_setaffinity(2).
@@ -98,6 +110,20 @@ fn add_stat(pid: Pid, named: &[(&str, usize)], lines: &mut Lines) {
     let columns: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
     let value = |column: usize| columns.get(column).copied().unwrap_or_default();
     lines.extend(named.iter().map(|(name, column)| line(name, value(*column))));
+}
+
+/// Adds descriptors for what is wanted, with O_NONBLOCK and O_CLOEXEC among their flags: proc_pid_fdinfo(5).
+fn add_descriptors(pid: Pid, is_wanted: impl Fn(&str) -> bool, lines: &mut Lines) {
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+        let target = fs::read_link(entry.path()).unwrap_or_default().display().to_string();
+        let descriptor = entry.file_name().to_string_lossy().into_owned();
+        let info = probe::read(pid, &format!("fdinfo/{descriptor}"));
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or_default();
+        if is_wanted(&target) {
+            let value = format!("{descriptor}, of {target}, flags {}", flags.trim());
+            lines.insert(line("descriptor", &value));
+        }
+    }
 }
 
 fn line(name: &str, value: &str) -> String {

@@ -15,6 +15,7 @@ use testbed::snapshot::{Part, Snapshot};
 use testbed::{network, probe};
 
 use crate::own::{self, Lines};
+use crate::queues;
 
 /// The one place of the host where files can be written.
 const FILES: &str = "/tmp";
@@ -107,6 +108,7 @@ impl State {
         let used = PORTS.iter().filter(|table| has_sockets(&counts, table));
         used.for_each(|table| add_ports(table, &mut lines));
         SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
+        lines.extend(queues::of_the_host().iter().map(queue));
         // The host's own processes are in one beside it.
         let beside = cgroup.map(|cgroup| cgroup.with_file_name("host"));
         for directory in cgroup.into_iter().chain(beside.as_deref()) {
@@ -233,11 +235,11 @@ fn described(pid: Pid) -> String {
 }
 
 /// Whether nobody but the function can have changed it. The queues in /dev/mqueue are the machine's, and link-local
-/// addresses come by themselves.
+/// addresses come by themselves, but for `lo`.
 fn is_the_hosts(part: Part, line: &str) -> bool {
     match part {
         Part::PosixMessageQueues => false,
-        Part::Addresses | Part::Routes => !line.contains("fe80:"),
+        Part::Addresses | Part::Routes => !line.contains("fe80:") || line.contains(" dev lo"),
         _ => true,
     }
 }
@@ -304,6 +306,31 @@ fn socket_counts() -> String {
 fn has_sockets(counts: &str, table: &str) -> bool {
     let none = format!("{}: inuse 0", table.to_uppercase());
     !counts.lines().any(|line| line == none || line.starts_with(&format!("{none} ")))
+}
+
+/// Returns what the namespaces have that this process is in, but for its mounts: a line each.
+pub(crate) fn of_namespaces() -> BTreeSet<String> {
+    const PARTS: [Part; 8] = [
+        Part::Hostname,
+        Part::DomainName,
+        Part::Links,
+        Part::Addresses,
+        Part::Routes,
+        Part::MessageQueues,
+        Part::Semaphores,
+        Part::SharedMemory,
+    ];
+    let snapshot = Snapshot::take_parts(&PARTS, None);
+    let own = snapshot.all().filter(|(part, line)| is_the_hosts(*part, line));
+    let mut lines: BTreeSet<_> = own.map(|(part, line)| format!("{part}: {line}")).collect();
+    lines.extend(network::details().unwrap_or_default());
+    SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
+    lines.extend(queues::here().iter().map(queue));
+    lines
+}
+
+fn queue(name: &String) -> String {
+    format!("{}: {name}", Part::PosixMessageQueues)
 }
 
 /// Adds the settings in a directory of /proc/sys.

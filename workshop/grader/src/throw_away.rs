@@ -19,6 +19,7 @@ use testbed::host::{self, HOSTNAME, NAMESPACES, one_id};
 
 use crate::child::Child;
 use crate::host::NEEDS;
+use crate::queues;
 
 const NONE: Option<&str> = None;
 
@@ -41,6 +42,7 @@ pub fn run(
     // Process 1 of the new PID namespace.
     let init = Child::fork(c"outer", || {
         host::dress_up(HOSTNAME, || Ok(()))?;
+        queues::open();
         chdir("/").context("chdir")?;
         let test = Child::fork(c"test", || {
             if user {

@@ -61,7 +61,8 @@ mod tests {
     /// Starts a container whose root directory has one file in it.
     fn start(host: &Host, root: &str, file: &str) -> Container<()> {
         host.may_change(&["mnt"]);
-        host.may_leave(&["own root", "own cwd"]);
+        host.may_mount_inside(&["/, rw"]);
+        host.may_leave(&["- mounted inside:", "own root", "own cwd"]);
         fs::create_dir_all(root).unwrap();
         fs::write(Path::new(root).join(file), "").unwrap();
         let before = list("/");

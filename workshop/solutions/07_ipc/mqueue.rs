@@ -88,6 +88,7 @@ mod tests {
             host.may_leave(&["+ own descriptor"]);
             make_host();
             for directory in DIRECTORIES {
+                host.may_mount_inside(&[&format!("{directory}, rw, mqueue")]);
                 let container = host.start(|| container(Path::new(directory)));
                 let listed = host.inside(&container, || list(directory));
                 host.shows(&format!("what the container has listed in {directory}"), listed)
@@ -103,6 +104,7 @@ mod tests {
             // The queue that is made.
             host.may_leave(&["+ own descriptor"]);
             make_host();
+            host.may_mount_inside(&["/tmp/container, rw, mqueue"]);
             let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             let found = host.inside(&container, || {
                 fs::write(format!("{}/made", DIRECTORIES[0]), "").unwrap();
@@ -120,6 +122,7 @@ mod tests {
             // The queue that is made.
             host.may_leave(&["+ own descriptor"]);
             make_host();
+            host.may_mount_inside(&["/tmp/container, rw, mqueue"]);
             let container = host.start(|| container(Path::new(DIRECTORIES[0])));
             host.shows("the IPC namespace of the container", container.namespace("ipc"))
                 .should_not_be(host.namespace("ipc"));

@@ -16,7 +16,7 @@ use nix::sys::utsname::uname;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use mount::Mount;
+pub use mount::Mount;
 
 use crate::cgroup;
 
@@ -61,6 +61,44 @@ pub enum Part {
     SharedMemory,
 }
 
+impl Part {
+    /// All of them.
+    const ALL: [Part; 12] = [
+        Part::Hostname,
+        Part::DomainName,
+        Part::Mounts,
+        Part::Links,
+        Part::Addresses,
+        Part::Routes,
+        Part::NftRules,
+        Part::Cgroups,
+        Part::MessageQueues,
+        Part::PosixMessageQueues,
+        Part::Semaphores,
+        Part::SharedMemory,
+    ];
+
+    /// Looks at this part of what this process sees; None where it may not read that.
+    fn look(self, cgroup: Option<&Path>) -> Option<Vec<String>> {
+        let names = || uname().expect("uname has no way to fail");
+        let interfaces = || getifaddrs().into_iter().flatten();
+        Some(match self {
+            Part::Hostname => vec![names().nodename().to_string_lossy().into_owned()],
+            Part::DomainName => lines("/proc/sys/kernel/domainname"),
+            Part::Mounts => lines("/proc/self/mountinfo"),
+            Part::Links => links(interfaces()),
+            Part::Addresses => interfaces().filter_map(|interface| address(&interface)).collect(),
+            Part::Routes => routes(),
+            Part::NftRules => return nft_rules(),
+            Part::Cgroups => cgroup.map_or(Vec::new(), cgroups),
+            Part::MessageQueues => ipc("/proc/sysvipc/msg"),
+            Part::PosixMessageQueues => posix_queues(),
+            Part::Semaphores => ipc("/proc/sysvipc/sem"),
+            Part::SharedMemory => ipc("/proc/sysvipc/shm"),
+        })
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.pad(match self {
@@ -85,34 +123,26 @@ impl Snapshot {
     ///
     /// - `cgroup`: the directory of the cgroup to look at; None for no cgroups.
     pub fn take(cgroup: Option<&Path>) -> Snapshot {
-        let names = uname().expect("uname has no way to fail");
-        let interfaces: Vec<_> = getifaddrs().into_iter().flatten().collect();
-        let parts = [
-            (Part::Hostname, Some(vec![names.nodename().to_string_lossy().into_owned()])),
-            (Part::DomainName, Some(lines("/proc/sys/kernel/domainname"))),
-            (Part::Mounts, Some(lines("/proc/self/mountinfo"))),
-            (Part::Links, Some(links(&interfaces))),
-            (Part::Addresses, Some(interfaces.iter().filter_map(address).collect())),
-            (Part::Routes, Some(routes())),
-            (Part::NftRules, nft_rules()),
-            (Part::Cgroups, Some(cgroup.map_or(Vec::new(), cgroups))),
-            (Part::MessageQueues, Some(ipc("/proc/sysvipc/msg"))),
-            (Part::PosixMessageQueues, Some(posix_queues())),
-            (Part::Semaphores, Some(ipc("/proc/sysvipc/sem"))),
-            (Part::SharedMemory, Some(ipc("/proc/sysvipc/shm"))),
-        ];
-        let sorted = |(part, lines): (Part, Option<Vec<String>>)| {
-            let lines = lines.map(|mut lines| {
+        Snapshot::take_parts(&Part::ALL, cgroup)
+    }
+
+    /// As [`Snapshot::take`], of some parts alone.
+    pub fn take_parts(parts: &[Part], cgroup: Option<&Path>) -> Snapshot {
+        let sorted = |part: &Part| {
+            let lines = part.look(cgroup).map(|mut lines| {
                 lines.sort();
                 lines.dedup();
                 lines
             });
-            (part, lines)
+            (*part, lines)
         };
-        Snapshot {
-            cgroup: cgroup.map(Path::to_owned),
-            parts: parts.into_iter().map(sorted).collect(),
-        }
+        Snapshot { cgroup: cgroup.map(Path::to_owned), parts: parts.iter().map(sorted).collect() }
+    }
+
+    /// Returns all that is there, with the part that it belongs to.
+    pub fn all(&self) -> impl Iterator<Item = (Part, &str)> {
+        let readable = self.parts.iter().filter_map(|(part, lines)| Some((part, lines.as_ref()?)));
+        readable.flat_map(|(part, lines)| lines.iter().map(|line| (*part, line.as_str())))
     }
 
     /// Returns what has changed since this snapshot was taken.
@@ -148,12 +178,12 @@ fn lines(file: &str) -> Vec<String> {
     fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-fn links(interfaces: &[InterfaceAddress]) -> Vec<String> {
-    let state = |interface: &InterfaceAddress| {
+fn links(interfaces: impl Iterator<Item = InterfaceAddress>) -> Vec<String> {
+    let state = |interface: InterfaceAddress| {
         let up = interface.flags.contains(InterfaceFlags::IFF_UP);
         format!("{} {}", interface.interface_name, if up { "up" } else { "down" })
     };
-    interfaces.iter().map(state).collect()
+    interfaces.map(state).collect()
 }
 
 /// Returns an address as ip(8) takes it: `10.10.10.1/24 dev brg0`.
