@@ -45,6 +45,9 @@ mod tests {
 
     const READ: &str = "book/src/every-day.md#cpus and cgroup-v2.rst, \"cpu.max\"";
 
+    /// What the task is about, on cgroup v2 and on v1.
+    const LIMITS: [&str; 2] = ["container's limit: cpu.max", "container's limit: cpu.cfs_quota_us"];
+
     const PERCENT: u64 = 5;
 
     /// Keeps a processor busy for 50 ms of its time: with the limit, for a second.
@@ -74,6 +77,7 @@ mod tests {
     #[test]
     fn the_container_is_in_a_cgroup_with_the_quota() {
         exercise::with_cgroup("cpu", READ, |host| {
+            host.may_leave(&LIMITS);
             let container = start(host);
             host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
                 .should_be("/container");
@@ -87,6 +91,7 @@ mod tests {
     #[test]
     fn the_kernel_makes_the_container_wait() {
         exercise::with_cgroup("cpu", READ, |host| {
+            host.may_leave(&LIMITS);
             start(host).release();
             let events = host.read_cgroup("container/cpu.stat");
             let throttled = events.lines().find(|line| line.starts_with("nr_throttled"));
@@ -101,6 +106,7 @@ mod tests {
     #[test]
     fn the_quota_is_there_before_the_process() {
         exercise::with_cgroup("cpu", READ, |host| {
+            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.park(work);
@@ -116,6 +122,7 @@ mod tests {
     #[test]
     fn nobody_else_is_limited() {
         exercise::with_cgroup("cpu", READ, |host| {
+            host.may_leave(&LIMITS);
             let all =
                 || format!("{}, {}", quota(host.cgroup()), quota(&host.cgroup().join("../host")));
             let before = all();

@@ -20,7 +20,7 @@ use testbed::{cgroup, probe};
 
 use crate::container::{Container, Parked, Process, Value, Waiting, learn};
 use crate::containers::Containers;
-use crate::moment::{self, Mounts};
+use crate::moment::{self, Mounts, Network};
 use crate::place::Source;
 use crate::queues;
 use crate::shows::Shows;
@@ -174,7 +174,7 @@ impl Host {
         look: &mut dyn FnMut(&Call),
     ) -> (Process, String) {
         let mut done = None;
-        let mounts = Mounts::begin();
+        let (mounts, network) = (Mounts::begin(), Network::begin());
         let returned = waiting.release_judged(&mut |call| {
             if calls.contains(&call.number) {
                 look(call);
@@ -186,9 +186,15 @@ impl Host {
         if let Some((what, shown)) = done {
             self.note(self.shows(what, shown).wrong("", &"nothing"));
         }
-        if !self.machine && !self.may_mount() && mounts.have_changed() {
-            let what = "what your function does to the host, if only for a moment";
-            self.note(self.shows(what, "another mount, or one less").wrong("", &"nothing"));
+        let network_has = "a device, an address, a route or a rule of its network";
+        for (kind, has_changed, shown) in [
+            ("+ mount:", mounts.have_changed(), "another mount, or one less"),
+            ("+ link:", network.has_changed(), network_has),
+        ] {
+            if has_changed && !self.machine && !self.may_leave_a(kind) {
+                let what = "what your function does to the host, if only for a moment";
+                self.note(self.shows(what, shown).wrong("", &"nothing"));
+            }
         }
         returned
     }

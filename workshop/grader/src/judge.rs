@@ -43,9 +43,9 @@ impl Host {
         self.judge_containers(containers);
     }
 
-    /// Whether a learner's function may mount something on the host.
-    pub(crate) fn may_mount(&self) -> bool {
-        self.may_leave.borrow().iter().any(|change| change.starts_with("+ mount:"))
+    /// Whether a learner's function may leave something of this kind on the host, such as `+ mount:`.
+    pub(crate) fn may_leave_a(&self, kind: &str) -> bool {
+        self.may_leave.borrow().iter().any(|change| change.starts_with(kind))
     }
 
     /// Whether a learner's function may make or enter a namespace of this kind.

@@ -1,13 +1,16 @@
 //! What a learner's function does to the host for a moment: once it is taken back it leaves no trace, so the calls tell.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 
 use nix::libc::{self, c_int, c_long};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{Pid, getpid};
+use nix::sys::socket::{
+    AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket,
+};
+use nix::unistd::{Pid, getpid, read};
 use testbed::probe;
 
 use crate::host::{Host, namespaces};
@@ -97,7 +100,7 @@ pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> 
         own.is_some_and(|own| own == host.namespace(kind))
     };
     if let Some((_, name, kind)) = CHANGES.iter().find(|(number, _, _)| *number == call.number) {
-        let is_wrong = hosts(kind) && !(*kind == "mnt" && host.may_mount());
+        let is_wrong = hosts(kind) && !(*kind == "mnt" && host.may_leave_a("+ mount:"));
         return is_wrong.then(|| (DONE, format!("{name} in its namespace {kind}")));
     }
     if WRITES.contains(&call.number) {
@@ -226,5 +229,54 @@ impl Mounts {
         let Some(file) = &self.0 else { return false };
         let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
         poll(&mut polled, PollTimeout::ZERO) == Ok(1)
+    }
+}
+
+/// Hears of new devices, addresses, routes and rules of the network namespace that this process is in: rtnetlink(7).
+pub(crate) struct Network(Option<OwnedFd>);
+
+impl Network {
+    pub(crate) fn begin() -> Network {
+        let groups = libc::RTMGRP_LINK
+            | libc::RTMGRP_IPV4_IFADDR
+            | libc::RTMGRP_IPV4_ROUTE
+            // RTMGRP_IPV4_RULE
+            | 0x80;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let protocol = SockProtocol::NetlinkRoute;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).ok();
+        Network(
+            socket.filter(|socket| {
+                bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups as u32)).is_ok()
+            }),
+        )
+    }
+
+    /// Whether there has been any since this was made. What ends is left out, since it can be what the end of a container
+    /// brings, and so is what comes by itself with a cable at the other end.
+    pub(crate) fn has_changed(&self) -> bool {
+        let Some(socket) = &self.0 else { return false };
+        let mut message = [0; 8192];
+        while let Ok(length) = read(socket, &mut message) {
+            if is_made(&message[..length]) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Whether a message tells of something that somebody has made, or, of a device, set up or down: netlink(7).
+fn is_made(message: &[u8]) -> bool {
+    let number = |at: usize| {
+        let bytes = message.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        u32::from_ne_bytes(bytes.unwrap_or_default())
+    };
+    let [low, high, ..] = number(4).to_ne_bytes();
+    match u16::from_ne_bytes([low, high]) {
+        libc::RTM_NEWADDR | libc::RTM_NEWROUTE | libc::RTM_NEWRULE => true,
+        // The flags that have changed, which for a new one are all.
+        libc::RTM_NEWLINK => number(28) & libc::IFF_UP as u32 != 0,
+        _ => false,
     }
 }

@@ -109,10 +109,11 @@ impl State {
         used.for_each(|table| add_ports(table, &mut lines));
         SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
         lines.extend(queues::of_the_host().iter().map(queue));
-        // The host's own processes are in one beside it.
-        let beside = cgroup.map(|cgroup| cgroup.with_file_name("host"));
-        for directory in cgroup.into_iter().chain(beside.as_deref()) {
-            add_limits(directory, &mut lines);
+        if let Some(cgroup) = cgroup {
+            // The host's own processes are in one beside it.
+            let beside = cgroup.with_file_name("host");
+            add_limits(cgroup, &beside, &mut lines);
+            add_limits(&beside, &beside, &mut lines);
         }
         State {
             snapshot: Snapshot::take(None),
@@ -354,14 +355,21 @@ fn add_settings(directory: &str, lines: &mut BTreeSet<String>) {
     }
 }
 
-/// Adds the limits of a cgroup and of those below it. The one that is called `container` is no business of the host's.
-fn add_limits(cgroup: &Path, lines: &mut BTreeSet<String>) {
-    let all = testbed::cgroup::tree(cgroup);
-    for cgroup in all.iter().filter(|cgroup| !cgroup.iter().any(|name| name == "container")) {
-        lines.insert(format!("cgroup: {}", cgroup.display()));
+/// Adds the limits of a cgroup and of those below it. Of the one that is called `container` those are told that are others than
+/// the ones of the cgroup beside, which nobody has set.
+fn add_limits(cgroup: &Path, beside: &Path, lines: &mut BTreeSet<String>) {
+    let limit = |cgroup: &Path, file| fs::read_to_string(cgroup.join(file)).ok();
+    for cgroup in testbed::cgroup::tree(cgroup) {
+        let is_container = cgroup.iter().any(|name| name == "container");
+        if !is_container {
+            lines.insert(format!("cgroup: {}", cgroup.display()));
+        }
         for file in LIMITS {
-            if let Ok(limit) = fs::read_to_string(cgroup.join(file)) {
-                lines.insert(format!("limit: {}, {}", cgroup.join(file).display(), limit.trim()));
+            let Some(text) = limit(&cgroup, file) else { continue };
+            if !is_container {
+                lines.insert(format!("limit: {}, {}", cgroup.join(file).display(), text.trim()));
+            } else if limit(beside, file).is_some_and(|unset| unset != text) {
+                lines.insert(format!("container's limit: {file}, {}", text.trim()));
             }
         }
     }

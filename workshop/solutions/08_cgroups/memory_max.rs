@@ -71,6 +71,14 @@ mod tests {
 
     const READ: &str = "book/src/every-day.md#memory and cgroup-v2.rst, \"Memory\"";
 
+    /// What the task is about, on cgroup v2 and on v1.
+    const LIMITS: [&str; 4] = [
+        "container's limit: memory.max",
+        "container's limit: memory.swap.max",
+        "container's limit: memory.limit_in_bytes",
+        "container's limit: memory.memsw.limit_in_bytes",
+    ];
+
     const LIMIT: u64 = 16 << 20;
 
     /// Starts a process that wants four times as much, and returns how it has ended.
@@ -103,6 +111,7 @@ mod tests {
     #[test]
     fn the_cgroup_has_both_limits() {
         exercise::with_cgroup("memory", READ, |host| {
+            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.park(eat);
@@ -124,6 +133,7 @@ mod tests {
     #[test]
     fn the_kernel_kills_a_process_that_wants_more() {
         exercise::with_cgroup("memory", READ, |host| {
+            host.may_leave(&LIMITS);
             let container = eat_limited(host);
             let events = files(host.cgroup()).events;
             host.shows("the end of a process that wants four times as much", &container.value)
@@ -136,6 +146,7 @@ mod tests {
     #[test]
     fn the_events_are_counted() {
         exercise::with_cgroup("memory", READ, |host| {
+            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             let _container = eat_limited(host);
             host.shows("what `killed` has returned", host.run(|| killed(&cgroup))).should_be(1);
@@ -150,6 +161,7 @@ mod tests {
     #[test]
     fn nobody_has_been_killed_in_the_beginning() {
         exercise::with_cgroup("memory", READ, |host| {
+            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let number = host.run(|| killed(&cgroup));
@@ -160,6 +172,7 @@ mod tests {
     #[test]
     fn the_limit_is_there_before_the_process() {
         exercise::with_cgroup("memory", READ, |host| {
+            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.park(eat);
@@ -173,6 +186,7 @@ mod tests {
     #[test]
     fn nobody_else_is_limited() {
         exercise::with_cgroup("memory", READ, |host| {
+            host.may_leave(&LIMITS);
             let before = all_limits(host);
             eat_limited(host);
             host.shows("the limits of the host's cgroups", all_limits(host)).should_be(before);
