@@ -1,5 +1,5 @@
 // refused with: pids.max of that cgroup
-// refused with: it should show    7
+// refused with: it should show    300
 
 use std::fs;
 use std::path::Path;
