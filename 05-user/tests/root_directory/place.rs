@@ -30,7 +30,10 @@ pub fn tests() -> Vec<Test> {
             a_tmp_mounted_noexec_is_told_with_a_place_that_works,
         ],
         &[As::User] => [a_limit_of_processes_is_not_taken_for_a_missing_shell],
-        &[As::Root] => [a_tmp_that_is_not_for_everybody_is_told],
+        &[As::Root] => [
+            a_tmp_that_is_not_for_everybody_is_told,
+            a_tmp_that_may_not_be_looked_into_is_told,
+        ],
     ]
 }
 
@@ -103,6 +106,15 @@ fn a_tmp_that_is_not_for_everybody_is_told(stage: &Stage) {
     let output = Output::of(command.args(["-c", "true"]));
     let line = output.refused(&["/tmp can't be written to", "Permission denied", "#root-nowhere"]);
     assert!(line.contains("cargo doctor root ~/busybox"), "{line}");
+}
+
+fn a_tmp_that_may_not_be_looked_into_is_told(stage: &Stage) {
+    mount_tmp("mode=700", MsFlags::empty());
+    let program = Path::new("/mnt/programs").join(stage.program.file_name().unwrap());
+    let mut command = Command::new(program);
+    command.uid(1000).gid(1000).env("HOME", "/nowhere");
+    let output = Output::of(command.args(["-c", "true"]));
+    output.refused(&["/tmp can't be written to", "Permission denied", "#root-nowhere"]);
 }
 
 fn a_limit_of_the_size_of_files_is_told(stage: &Stage) {

@@ -157,8 +157,8 @@ struct Choice {
 /// Returns the first of [`DEFAULT`] and `/tmp/busybox-UID` that isn't another user's.
 fn choose(shell: &Path) -> Result<Choice> {
     let mut passed_over = None;
-    let of_mine = format!("{DEFAULT}-{}", outer_uid());
-    for path in [DEFAULT.into(), PathBuf::from(of_mine)] {
+    let of_mine = PathBuf::from(format!("{DEFAULT}-{}", outer_uid()));
+    for path in [DEFAULT.into(), of_mine.clone()] {
         match check::open(&path, true, shell) {
             Ok(root) => return Ok(Choice { path, root: Some(root), passed_over }),
             Err(_) if is_missing(&path) => return Ok(Choice { path, root: None, passed_over }),
@@ -166,6 +166,8 @@ fn choose(shell: &Path) -> Result<Choice> {
             Err(error) => return Err(error),
         }
     }
+    // What may not be looked into can be the directory that both are in.
+    room::ensure_place(&of_mine).with_context(|| format!("root directory {}", shown(&of_mine)))?;
     let others = "both default root directories are others'";
     Err(passed_over.context(others)?.context(Known::new(Cause::RootOfAnotherUser, others)))
 }
