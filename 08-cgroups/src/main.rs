@@ -46,7 +46,8 @@ struct Args {
     #[arg(long, value_name = "HELPER")]
     netsetgo: Option<PathBuf>,
     /// How many processes the container can have
-    #[arg(long, value_name = "N|max", default_value = "20", value_parser = cgroup::parse_pids_max)]
+    #[arg(long, value_name = "N|max", default_value = "20", allow_negative_numbers = true)]
+    #[arg(value_parser = cgroup::parse_pids_max)]
     pids_max: MaxValue,
     /// Command for the shell, as in `sh -c COMMAND`
     #[arg(short, value_name = "COMMAND")]

@@ -182,6 +182,10 @@ fn a_value_that_is_no_limit_is_refused(stage: &Stage) {
         assert!(output.code == 2 && output.stdout.is_empty(), "{value:?}: {output:#?}");
         assert!(output.stderr.contains("--pids-max"), "{value:?}: {output:#?}");
     }
+    // What others take for no limit is a value here as well, and no unknown option.
+    let output = stage.run(["--pids-max", "-1", "-c", "true"]);
+    assert!(output.stderr.contains("invalid value '-1'"), "{output:#?}");
+    assert!(output.stderr.contains("nor `max`"), "{output:#?}");
     host.assert_unchanged();
 }
 
