@@ -37,6 +37,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use grader::exercise::{self, Container, Host};
+    use grader::probe;
     use nix::libc;
 
     use super::*;
@@ -80,20 +81,13 @@ mod tests {
         }
     }
 
-    /// Returns a column of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5),
-    /// in Debian 12 proc(5).
-    fn column(process: &Container<()>, number: usize) -> String {
-        let stat = process.read("stat");
-        let columns = stat.rsplit(") ").next().unwrap_or_default();
-        columns.split(' ').nth(number).unwrap_or_default().to_owned()
-    }
-
     #[test]
     fn the_process_has_a_session_of_its_own() {
         exercise::as_root(READ, |host| {
             let [_typist, terminal] = pair();
             let process = start(host, &terminal);
-            host.shows("the session of the process", column(&process, 3)).should_be(process.pid());
+            host.shows("the session of the process", &probe::stat(process.pid())[3])
+                .should_be(process.pid());
         });
     }
 
@@ -106,10 +100,16 @@ mod tests {
                 let device = terminal.metadata().unwrap().rdev();
                 let (major, minor) = (libc::major(device), libc::minor(device));
                 let number = (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12);
-                host.shows("the device of its controlling terminal", column(&process, 4))
-                    .should_be(number);
-                host.shows("the process group in the foreground there", column(&process, 5))
-                    .should_be(process.pid());
+                host.shows(
+                    "the device of its controlling terminal",
+                    &probe::stat(process.pid())[4],
+                )
+                .should_be(number);
+                host.shows(
+                    "the process group in the foreground there",
+                    &probe::stat(process.pid())[5],
+                )
+                .should_be(process.pid());
             }
         });
     }

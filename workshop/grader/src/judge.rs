@@ -12,6 +12,9 @@ use crate::host::{Host, namespaces};
 use crate::own::{self, Lines};
 use crate::state::State;
 
+/// What a failure says that changes should not be.
+const BEFORE: &str = "what was there before (- is gone, + is new)";
+
 impl Host {
     /// Notes a fault that fails the test in the end, unless it fails for a reason of its own, which tells more.
     pub(crate) fn note(&self, fault: String) {
@@ -60,6 +63,14 @@ impl Host {
         changes.into_iter().filter(|change| !allowed(change)).collect()
     }
 
+    /// Notes those changes that the test has not allowed, if there are any.
+    fn note_changes(&self, what: &str, changes: Vec<String>, expected: &str) {
+        let changes = self.not_allowed(changes);
+        if !changes.is_empty() {
+            self.note(self.shows(what, listed(&changes)).wrong(expected, &""));
+        }
+    }
+
     /// Notes what a process has otherwise than before, of its own.
     ///
     /// - `seen`, `told`: by the host and by the process itself, before and after.
@@ -67,12 +78,8 @@ impl Host {
         let user = self.kind_may_change("user");
         let pairs = [seen, told].into_iter();
         let changes = pairs.flat_map(|[before, now]| own::changes(before, now, user, watched));
-        let changes = self.not_allowed(changes.collect());
-        if !changes.is_empty() {
-            let shown =
-                self.shows("what your function changes of its own process", listed(&changes));
-            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
-        }
+        let what = "what your function changes of its own process";
+        self.note_changes(what, changes.collect(), BEFORE);
     }
 
     /// Notes what the programs have otherwise that a function has started, and that have not ended.
@@ -83,44 +90,29 @@ impl Host {
         for child in programs {
             let Some(handed_down) = own::handed_down(child, function) else { continue };
             let other = handed_down.difference(before);
-            let changes = self.not_allowed(other.map(|line| format!("+ {line}")).collect());
-            if !changes.is_empty() {
-                let name = probe::read(child, "comm");
-                let what =
-                    format!("what the program {} has otherwise than its parent", name.trim_end());
-                let shown = self.shows(&what, listed(&changes));
-                self.note(shown.wrong("what was there before (+ is new)", &""));
-            }
+            let name = probe::read(child, "comm");
+            let what =
+                format!("what the program {} has otherwise than its parent", name.trim_end());
+            self.note_changes(&what, other.map(|line| format!("+ {line}")).collect(), BEFORE);
         }
     }
 
     /// Notes where the host is not as it was, but for what may be left.
     fn judge_state(&self, own: Pid, before: Option<State>) {
         let Some(before) = before else { return };
-        let changes = self.not_allowed(before.changes(own));
-        if !changes.is_empty() {
-            let shown = self.shows("what your function leaves on the host", listed(&changes));
-            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
-        }
+        self.note_changes("what your function leaves on the host", before.changes(own), BEFORE);
     }
 
     /// Notes what a function has changed in the containers that were there before, and what one that it has made has mounted,
     /// but for what may be.
     fn judge_containers(&self, before: Option<&Containers>) {
         let (Some(before), Some(now)) = (before, self.containers()) else { return };
-        let changes = self.not_allowed(before.changes_to(&now));
-        if !changes.is_empty() {
-            let shown = self.shows("what your function leaves in a container", listed(&changes));
-            self.note(shown.wrong("what was there before (- is gone, + is new)", &""));
-        }
-        let changes = before.mounted_since(&now, &self.inside.borrow());
-        let changes = self.not_allowed(changes);
-        if !changes.is_empty() {
-            let shown = self.shows("what is mounted in the container", listed(&changes));
-            let relation =
-                "what is mounted on the host, and what the task says (- is missing, + is too much)";
-            self.note(shown.wrong(relation, &""));
-        }
+        let what = "what your function leaves in a container";
+        self.note_changes(what, before.changes_to(&now), BEFORE);
+        let relation =
+            "what the host has mounted, and what the task says (- is missing, + is too much)";
+        let mounted = before.mounted_since(&now, &self.inside.borrow());
+        self.note_changes("what is mounted in the container", mounted, relation);
     }
 
     /// Notes where a process, or one that comes from it, is in other namespaces than those that the first one was in,

@@ -106,9 +106,8 @@ fn add_status(pid: Pid, names: &[&str], lines: &mut Lines) {
 
 /// Adds columns of /proc/PID/stat, counted from the one after the name: proc_pid_stat(5).
 fn add_stat(pid: Pid, named: &[(&str, usize)], lines: &mut Lines) {
-    let stat = probe::read(pid, "stat");
-    let columns: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let value = |column: usize| columns.get(column).copied().unwrap_or_default();
+    let columns = probe::stat(pid);
+    let value = |column: usize| columns.get(column).map_or("", String::as_str);
     lines.extend(named.iter().map(|(name, column)| line(name, value(*column))));
 }
 

@@ -235,8 +235,8 @@ fn described(pid: Pid) -> String {
     }
 }
 
-/// Whether nobody but the function can have changed it. The queues in /dev/mqueue are the machine's, and link-local
-/// addresses come by themselves, but for `lo`.
+/// Whether nobody but the function can have changed it. The queues in /dev/mqueue are the machine's (the host's own are in
+/// [`queues`]), and link-local addresses come by themselves, but for `lo`.
 fn is_the_hosts(part: Part, line: &str) -> bool {
     match part {
         Part::PosixMessageQueues => false,

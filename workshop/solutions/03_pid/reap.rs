@@ -11,7 +11,7 @@ use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::Pid;
 
 /// What process 1 does when it has started `program`: waits for its end, and returns its exit status, or an error where a
-/// signal has ended it. Whoever else ends until then is no zombie for long, even if many end at once.
+/// signal has ended it. Whoever else ends until then is no zombie for long, even if many end at once. While nobody ends, it sleeps.
 fn reap(program: Pid) -> Result<i32> {
     loop {
         match wait()? {
@@ -34,7 +34,7 @@ mod tests {
     use std::time::Duration;
     use std::{fs, process, thread};
 
-    use grader::exercise;
+    use grader::{exercise, probe};
     use nix::sys::signal::{Signal, kill, raise};
     use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
     use nix::unistd::{ForkResult, Pid, fork, pause, pipe, read, setsid, write};
@@ -137,20 +137,13 @@ mod tests {
         });
     }
 
-    /// Returns a column of /proc/PROCESS/stat, counted from the one after the name: proc_pid_stat(5), in Debian 12 proc(5).
-    fn column(process: &str, number: usize) -> String {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        let columns = stat.rsplit(") ").next().unwrap_or_default();
-        columns.split(' ').nth(number).unwrap_or_default().to_owned()
-    }
-
     /// Returns the state that its parent is in most of the time, such as `S`: it sleeps. (The host's /proc has the host's
     /// numbers.)
     fn state_of_the_parent() -> String {
-        let parent = column("self", 1);
+        let parent = probe::stat("self").swap_remove(1);
         let look = |_| {
             thread::sleep(Duration::from_millis(5));
-            column(&parent, 0)
+            probe::stat(&parent).swap_remove(0)
         };
         let mut seen: Vec<_> = (0..41).map(look).collect();
         seen.sort();

@@ -37,9 +37,7 @@ const FOREGROUND: usize = 5;
 
 #[track_caller]
 fn stat(pid: Pid, field: usize) -> i32 {
-    let stat = probe::read(pid, "stat");
-    let after_name = stat.rsplit(") ").next().unwrap_or_default();
-    after_name.split(' ').nth(field).and_then(|id| id.parse().ok()).expect("it runs")
+    probe::stat(pid).get(field).and_then(|id| id.parse().ok()).expect("it runs")
 }
 
 /// Waits until a job, which was stopped, runs in the foreground of its terminal.
