@@ -11,7 +11,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 /// What process 1 does when it has started `program`: waits for its end, and returns its exit status, or an error where a
-/// signal has ended it. Whoever else ends until then is no zombie for long, even if many end at once. While nobody ends, it sleeps.
+/// signal has ended it. Whoever else ends until then is no zombie for long, even if many end at once. It sleeps while
+/// nobody ends.
 fn reap(program: Pid) -> Result<i32> {
     // TODO: the program is not the only one that ends.
     match waitpid(program, None)? {
@@ -130,8 +131,8 @@ mod tests {
         });
     }
 
-    /// Returns the state that its parent is in most of the time, such as `S`: it sleeps. (The host's /proc has the host's
-    /// numbers.)
+    /// Returns the state that its parent is in most of the time, such as `S`: it sleeps. (The host's /proc has the
+    /// host's numbers.)
     fn state_of_the_parent() -> String {
         let parent = probe::stat("self").swap_remove(1);
         let look = |_| {
