@@ -9,6 +9,7 @@
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
 use conformance::needs::{self, CGROUP};
 use conformance::skipped;
@@ -67,7 +68,11 @@ fn main() -> ExitCode {
             || complete(case),
         ));
     }
-    needs::run(&Arguments::from_args(), trials)
+    let mut arguments = Arguments::from_args();
+    // Some wait for an answer that does not come.
+    let processors = thread::available_parallelism().map_or(1, |number| number.get());
+    arguments.test_threads.get_or_insert(2 * processors);
+    needs::run(&arguments, trials)
 }
 
 /// Whether an exercise has what belongs to it.
