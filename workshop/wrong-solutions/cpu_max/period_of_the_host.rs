@@ -14,8 +14,12 @@ fn limit_cpu(cgroup: &Path, process: Pid, percent: u64) -> Result<()> {
     let file = quota_file(cgroup);
     fs::write(file, (percent * PERIOD / 100).to_string())?;
     fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
-    let file = cgroup.join("../cpu.cfs_period_us");
-    if file.exists() { fs::write(file, "1000")?; }
+    for (file, text) in [("cpu.cfs_period_us", "1000"), ("cpu.max", "max 1000")] {
+        let of_the_host = cgroup.join("..").join(file);
+        if of_the_host.exists() {
+            fs::write(of_the_host, text)?;
+        }
+    }
     Ok(())
 }
 

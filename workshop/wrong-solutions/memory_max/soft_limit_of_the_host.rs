@@ -12,8 +12,14 @@ fn limit_memory(cgroup: &Path, process: Pid, bytes: u64) -> Result<()> {
     fs::write(cgroup.join(files.memory), bytes.to_string())?;
     fs::write(cgroup.join(files.swap), (files.no_swap)(bytes).to_string())?;
     fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
-    for (file, text) in [("memory.soft_limit_in_bytes", "4096"), ("memory.swappiness", "0")] {
-        fs::write(cgroup.join("..").join(file), text)?;
+    // On v1 and on v2.
+    for (file, text) in
+        [("memory.soft_limit_in_bytes", "4096"), ("memory.swappiness", "0"), ("memory.low", "4096")]
+    {
+        let of_the_host = cgroup.join("..").join(file);
+        if of_the_host.exists() {
+            fs::write(of_the_host, text)?;
+        }
     }
     Ok(())
 }

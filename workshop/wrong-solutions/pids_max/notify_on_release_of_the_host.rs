@@ -12,6 +12,11 @@ fn limit_processes(parent: &Path, process: Pid, limit: u32) -> Result<()> {
     fs::create_dir(&cgroup)?;
     fs::write(cgroup.join("pids.max"), limit.to_string())?;
     fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
-    fs::write(parent.join("notify_on_release"), "1")?;
+    // On v1 and on v2.
+    for (file, text) in [("notify_on_release", "1"), ("cgroup.max.descendants", "100")] {
+        if parent.join(file).exists() {
+            fs::write(parent.join(file), text)?;
+        }
+    }
     Ok(())
 }
