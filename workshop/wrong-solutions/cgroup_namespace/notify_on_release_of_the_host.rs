@@ -10,6 +10,12 @@ use nix::sched::{CloneFlags, unshare};
 fn container(cgroup: &Path) -> Result<()> {
     fs::write(cgroup.join("cgroup.procs"), "0").context("move to the cgroup")?;
     unshare(CloneFlags::CLONE_NEWCGROUP)?;
-    fs::write(cgroup.join("../notify_on_release"), "1")?;
+    // On v1 and on v2.
+    for (file, text) in [("notify_on_release", "1"), ("cgroup.max.descendants", "100")] {
+        let of_the_host = cgroup.join("..").join(file);
+        if of_the_host.exists() {
+            fs::write(of_the_host, text)?;
+        }
+    }
     Ok(())
 }
