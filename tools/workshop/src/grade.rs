@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use common::quote::quoted;
+use proc_macro2::{Group, TokenStream, TokenTree};
 
 use crate::exercises;
 use crate::folder::{self, read, write};
@@ -95,11 +96,24 @@ pub fn grade(learner: &Path, work: &Path, info: &Info) -> Result<ExitCode> {
     Ok(if undone == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Returns those of [`CLOSED`] that a learner's code has, outside of its comments.
+/// Returns the first of [`CLOSED`] that a learner's code has, however it is spaced.
 fn closed_words(code: &str) -> Option<&'static str> {
-    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
-    let code = lines.collect::<Vec<_>>().join("\n");
+    // What is no Rust at all is looked at as it is.
+    let code = code.parse().map_or(code.into(), |tokens| without_texts(tokens).to_string());
+    let code: String = code.split_whitespace().collect();
     CLOSED.into_iter().find(|words| code.contains(words))
+}
+
+/// Leaves out literals, and with them what documentation says. (Other comments are no tokens.)
+fn without_texts(tokens: TokenStream) -> TokenStream {
+    let kept = tokens.into_iter().filter_map(|token| match token {
+        TokenTree::Literal(_) => None,
+        TokenTree::Group(group) => {
+            Some(Group::new(group.delimiter(), without_texts(group.stream())).into())
+        }
+        token => Some(token),
+    });
+    kept.collect()
 }
 
 /// Copies a learner's sources over those that are handed out.

@@ -117,10 +117,16 @@ fn what_could_change_the_tests_is_graded_as_not_done() {
     };
     write("00_start/first_save.rs", "#[cfg(any())]");
     write("02_uts_hostname/not_the_host.rs", "// Without macro_rules! or #[cfg(any())].");
+    // Neither a text with a comment in it hides what comes after it, nor another way to space it.
+    let hidden = "const TEXT: &str = \"\n//\"; macro_rules /**/ ! format { () => {} }";
+    write("06_network/loopback.rs", hidden);
     let output = with_cargo(&own, &["grade", ".", "--work", "../work"], "*", "");
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("| first_save | 5 | has `#[cfg`, which no exercise takes |"), "{table}");
     assert!(table.contains("| not_the_host | 10 | done |"), "{table}");
+    let refused = "has `macro_rules!`, which no exercise takes";
+    let line = table.lines().find(|line| line.starts_with("| loopback |")).unwrap();
+    assert!(line.contains(refused), "{table}");
     assert_eq!(output.status.code(), Some(1), "{table}");
 }
 
