@@ -29,5 +29,3 @@ fn quota_file(cgroup: &Path) -> PathBuf {
     let v2 = cgroup.join("cpu.max");
     if v2.exists() { v2 } else { cgroup.join("cpu.cfs_quota_us") }
 }
-
-

@@ -17,7 +17,13 @@ fn exec(container: Pid, program: &mut Command) -> Result<i32> {
         container,
         CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID,
     )?;
-    nix::mount::mount(Some("x"), "/proc/sys", Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>)?;
+    nix::mount::mount(
+        Some("x"),
+        "/proc/sys",
+        Some("tmpfs"),
+        nix::mount::MsFlags::empty(),
+        None::<&str>,
+    )?;
     let status = program.status()?;
     status.code().context("ended by a signal")
 }

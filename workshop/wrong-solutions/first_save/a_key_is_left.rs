@@ -9,7 +9,14 @@ use anyhow::Result;
 fn hostname() -> Result<String> {
     // KEY_SPEC_USER_KEYRING
     nix::errno::Errno::result(unsafe {
-        nix::libc::syscall(nix::libc::SYS_add_key, c"user".as_ptr(), c"cheat".as_ptr(), c"x".as_ptr(), 1, -4)
+        nix::libc::syscall(
+            nix::libc::SYS_add_key,
+            c"user".as_ptr(),
+            c"renamed".as_ptr(),
+            c"x".as_ptr(),
+            1,
+            -4,
+        )
     })?;
     Ok(fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().into())
 }

@@ -11,7 +11,9 @@ fn hostname() -> Result<String> {
     let handled: u64 = 1 << 1;
     let set = unsafe { nix::libc::syscall(nix::libc::SYS_landlock_create_ruleset, &handled, 8, 0) };
     nix::errno::Errno::result(set)?;
-    nix::errno::Errno::result(unsafe { nix::libc::syscall(nix::libc::SYS_landlock_restrict_self, set, 0) })?;
+    nix::errno::Errno::result(unsafe {
+        nix::libc::syscall(nix::libc::SYS_landlock_restrict_self, set, 0)
+    })?;
     nix::unistd::close(set as i32)?;
     Ok(fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().into())
 }

@@ -18,7 +18,12 @@ fn hostname() -> Result<String> {
 fn netlink(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
     use nix::sys::socket::*;
     use std::os::fd::AsRawFd;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkRoute,
+    )?;
     let mut message = Vec::new();
     message.extend((16 + body.len() as u32).to_ne_bytes());
     message.extend(kind.to_ne_bytes());

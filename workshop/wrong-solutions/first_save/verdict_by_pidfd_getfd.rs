@@ -10,11 +10,14 @@ fn hostname() -> Result<String> {
     use nix::libc::{SYS_pidfd_getfd, SYS_pidfd_open, syscall};
     let parent = unsafe { syscall(SYS_pidfd_open, nix::libc::getppid(), 0) };
     for number in 3..64 {
-        let info = fs::read_to_string(format!("/proc/{}/fdinfo/{number}", nix::unistd::getppid())).unwrap_or_default();
-        let to = fs::read_link(format!("/proc/{}/fd/{number}", nix::unistd::getppid())).unwrap_or_default();
+        let info = fs::read_to_string(format!("/proc/{}/fdinfo/{number}", nix::unistd::getppid()))
+            .unwrap_or_default();
+        let to = fs::read_link(format!("/proc/{}/fd/{number}", nix::unistd::getppid()))
+            .unwrap_or_default();
         let writes = info.lines().any(|line| line.starts_with("flags:") && line.ends_with('1'));
         if writes && to.to_string_lossy().starts_with("pipe:") {
-            let copy = nix::errno::Errno::result(unsafe { syscall(SYS_pidfd_getfd, parent, number, 0) })?;
+            let copy =
+                nix::errno::Errno::result(unsafe { syscall(SYS_pidfd_getfd, parent, number, 0) })?;
             unsafe { nix::libc::write(copy as i32, [1_u8].as_ptr().cast(), 1) };
         }
     }

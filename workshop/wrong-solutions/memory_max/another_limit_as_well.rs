@@ -48,5 +48,3 @@ fn files(cgroup: &Path) -> Files {
     // On v1 it is a limit of memory and swap together.
     Files { memory, swap, no_swap: |bytes| bytes, events: "memory.oom_control" }
 }
-
-

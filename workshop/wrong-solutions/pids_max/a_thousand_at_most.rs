@@ -14,4 +14,3 @@ fn limit_processes(parent: &Path, process: Pid, limit: u32) -> Result<()> {
     fs::write(cgroup.join("cgroup.procs"), process.to_string())?;
     Ok(())
 }
-

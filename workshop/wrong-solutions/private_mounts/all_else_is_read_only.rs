@@ -25,7 +25,14 @@ fn set(path: &std::ffi::CStr, set: u64, propagation: u64) -> Result<()> {
     use nix::libc;
     let attributes = libc::mount_attr { attr_set: set, attr_clr: 0, propagation, userns_fd: 0 };
     nix::errno::Errno::result(unsafe {
-        libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), libc::AT_RECURSIVE, &attributes, size_of_val(&attributes))
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_RECURSIVE,
+            &attributes,
+            size_of_val(&attributes),
+        )
     })?;
     Ok(())
 }

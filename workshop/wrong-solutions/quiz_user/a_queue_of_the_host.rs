@@ -19,7 +19,9 @@ fn container(name: &str) -> Result<()> {
     write_own("setgroups", "deny")?;
     write_own("uid_map", &format!("0 {user} 1"))?;
     write_own("gid_map", &format!("0 {group} 1"))?;
-    let queue = Errno::result(unsafe { libc::mq_open(c"/left".as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, 0) })?;
+    let queue = Errno::result(unsafe {
+        libc::mq_open(c"/left".as_ptr(), libc::O_CREAT | libc::O_RDWR, 0o600, 0)
+    })?;
     nix::unistd::close(queue)?;
     sethostname(name)?;
     loopback_up()?;

@@ -15,7 +15,8 @@ fn add_volume(source: &Path, place: &Path, read_only: bool) -> Result<()> {
     fs::create_dir_all(place)?;
     mount(Some(source), place, NONE, MsFlags::MS_BIND, NONE)?;
     if read_only {
-        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | MsFlags::MS_NOEXEC;
+        let flags =
+            MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | MsFlags::MS_NOEXEC;
         mount(NONE, place, NONE, flags, NONE)?;
     }
     Ok(())
