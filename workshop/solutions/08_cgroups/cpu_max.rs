@@ -70,6 +70,7 @@ mod tests {
         let cgroup = host.cgroup().join("container");
         fs::create_dir(&cgroup).unwrap();
         let container = host.park(work);
+        host.may_leave(&LIMITS);
         host.run(|| limit_cpu(&cgroup, container.pid(), PERCENT));
         container
     }
@@ -82,7 +83,6 @@ mod tests {
     #[test]
     fn the_container_is_in_a_cgroup_with_the_quota() {
         exercise::with_cgroup("cpu", READ, |host| {
-            host.may_leave(&LIMITS);
             let container = start(host);
             host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
                 .should_be("/container");
@@ -96,7 +96,6 @@ mod tests {
     #[test]
     fn the_kernel_makes_the_container_wait() {
         exercise::with_cgroup("cpu", READ, |host| {
-            host.may_leave(&LIMITS);
             start(host).release();
             let events = host.read_cgroup("container/cpu.stat");
             let throttled = events.lines().find(|line| line.starts_with("nr_throttled"));
@@ -111,11 +110,11 @@ mod tests {
     #[test]
     fn the_quota_is_there_before_the_process() {
         exercise::with_cgroup("cpu", READ, |host| {
-            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.park(work);
             let name = quota_file(&cgroup).file_name().unwrap().to_string_lossy().into_owned();
+            host.may_leave(&LIMITS);
             let limit = || limit_cpu(&cgroup, container.pid(), 150);
             let shown = host.at_the_move(&format!("container/{name}"), limit);
             let period = if name == "cpu.max" { " 100000" } else { "" };
@@ -127,7 +126,6 @@ mod tests {
     #[test]
     fn nobody_else_is_limited() {
         exercise::with_cgroup("cpu", READ, |host| {
-            host.may_leave(&LIMITS);
             let all =
                 || format!("{}, {}", quota(host.cgroup()), quota(&host.cgroup().join("../host")));
             let before = all();

@@ -102,6 +102,7 @@ mod tests {
         let cgroup = host.cgroup().join("container");
         fs::create_dir(&cgroup).unwrap();
         let container = host.park(eat);
+        host.may_leave(&LIMITS);
         host.run(|| limit_memory(&cgroup, container.pid(), LIMIT));
         host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
             .should_be("/container");
@@ -111,10 +112,10 @@ mod tests {
     #[test]
     fn the_cgroup_has_both_limits() {
         exercise::with_cgroup("memory", READ, |host| {
-            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.park(eat);
+            host.may_leave(&LIMITS);
             host.run(|| limit_memory(&cgroup, container.pid(), LIMIT));
             let Files { memory, swap, no_swap, .. } = files(&cgroup);
             host.shows(
@@ -133,7 +134,6 @@ mod tests {
     #[test]
     fn the_kernel_kills_a_process_that_wants_more() {
         exercise::with_cgroup("memory", READ, |host| {
-            host.may_leave(&LIMITS);
             let container = eat_limited(host);
             let events = files(host.cgroup()).events;
             host.shows("the end of a process that wants four times as much", &container.value)
@@ -146,7 +146,6 @@ mod tests {
     #[test]
     fn the_events_are_counted() {
         exercise::with_cgroup("memory", READ, |host| {
-            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             let _container = eat_limited(host);
             host.shows("what `killed` has returned", host.run(|| killed(&cgroup))).should_be(1);
@@ -161,7 +160,6 @@ mod tests {
     #[test]
     fn nobody_has_been_killed_in_the_beginning() {
         exercise::with_cgroup("memory", READ, |host| {
-            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let number = host.run(|| killed(&cgroup));
@@ -172,11 +170,11 @@ mod tests {
     #[test]
     fn the_limit_is_there_before_the_process() {
         exercise::with_cgroup("memory", READ, |host| {
-            host.may_leave(&LIMITS);
             let cgroup = host.cgroup().join("container");
             fs::create_dir(&cgroup).unwrap();
             let container = host.park(eat);
             let file = files(&cgroup).memory;
+            host.may_leave(&LIMITS);
             let limit = || limit_memory(&cgroup, container.pid(), 2 * LIMIT);
             let shown = host.at_the_move(&format!("container/{file}"), limit);
             host.shows("the limit of memory when the process is moved", shown).should_be(2 * LIMIT);
@@ -186,7 +184,6 @@ mod tests {
     #[test]
     fn nobody_else_is_limited() {
         exercise::with_cgroup("memory", READ, |host| {
-            host.may_leave(&LIMITS);
             let before = all_limits(host);
             eat_limited(host);
             host.shows("the limits of the host's cgroups", all_limits(host)).should_be(before);

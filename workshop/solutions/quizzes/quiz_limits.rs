@@ -47,13 +47,13 @@ mod tests {
 
     fn start(host: &Host, limit: u32) -> Container<()> {
         host.may_change(&["cgroup", "ipc"]);
+        host.may_leave(&["container's limit: pids.max"]);
         host.start(|| container(host.cgroup(), limit))
     }
 
     #[test]
     fn the_container_is_in_a_cgroup_with_the_limit() {
         exercise::with_cgroup("pids", READ, |host| {
-            host.may_leave(&["container's limit: pids.max"]);
             for limit in LIMITS {
                 let container = start(host, limit);
                 host.shows("the cgroup of the container", host.cgroup_of(container.pid()))
@@ -74,8 +74,8 @@ mod tests {
     #[test]
     fn the_limit_is_there_before_the_process() {
         exercise::with_cgroup("pids", READ, |host| {
-            host.may_leave(&["container's limit: pids.max"]);
             host.may_change(&["cgroup", "ipc"]);
+            host.may_leave(&["container's limit: pids.max"]);
             let limit = || container(host.cgroup(), LIMITS[1]);
             let shown = host.at_the_move("container/pids.max", limit);
             host.shows("pids.max when the process is moved", shown).should_be(LIMITS[1]);
@@ -85,7 +85,6 @@ mod tests {
     #[test]
     fn the_container_reads_that_it_is_in_the_root() {
         exercise::with_cgroup("pids", READ, |host| {
-            host.may_leave(&["container's limit: pids.max"]);
             let container = start(host, LIMITS[0]);
             host.shows("the cgroup namespace of the container", container.namespace("cgroup"))
                 .should_not_be(host.namespace("cgroup"));
@@ -97,7 +96,6 @@ mod tests {
     #[test]
     fn it_has_queues_of_its_own() {
         exercise::with_cgroup("pids", READ, |host| {
-            host.may_leave(&["container's limit: pids.max"]);
             let container = start(host, LIMITS[0]);
             host.shows("the IPC namespace of the container", container.namespace("ipc"))
                 .should_not_be(host.namespace("ipc"));
@@ -107,7 +105,6 @@ mod tests {
     #[test]
     fn nobody_else_is_limited() {
         exercise::with_cgroup("pids", READ, |host| {
-            host.may_leave(&["container's limit: pids.max"]);
             let before = all_limits(host);
             start(host, LIMITS[0]);
             host.shows("pids.max of the host's cgroups", all_limits(host)).should_be(before);
