@@ -180,7 +180,7 @@ impl<'a> Waiting<'a> {
         let (before, state, own) = (namespaces(pid), host.state(), own::seen(pid));
         let containers = host.containers();
         let (process, value, told) = self.release(look);
-        host.judge_all(pid, &before, state, containers.as_ref());
+        host.judge_all(pid, &before, state, containers);
         host.judge_own([&own, &own::seen(pid)], [&told[0], &told[1]], watched);
         host.judge_programs(pid, &own);
         (process, value)

@@ -1,6 +1,6 @@
 //! What is in the containers of a throw-away host: in those that are played, and in the one that a learner's function makes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use common::quote::escaped;
 use nix::unistd::Pid;
@@ -19,7 +19,7 @@ pub(crate) struct Containers {
     hosts: Vec<String>,
     mounts: BTreeMap<String, Vec<String>>,
     /// Names, devices, queues and settings, a line each.
-    lines: BTreeMap<String, BTreeSet<String>>,
+    lines: BTreeMap<String, Vec<String>>,
 }
 
 impl Containers {
@@ -47,16 +47,14 @@ impl Containers {
     /// Returns what is otherwise in those that are still there, a line each, as in `+ container's hostname: kitchen`.
     pub(crate) fn changes_to(&self, now: &Containers) -> Vec<String> {
         let mut changes = Vec::new();
-        for (name, before) in &self.mounts {
-            let now = now.mounts.get(name).map(|now| (missing(before, now), missing(now, before)));
-            let (gone, new) = now.unwrap_or_default();
-            changes.extend(gone.into_iter().map(|mount| format!("- container's mount: {mount}")));
-            changes.extend(new.into_iter().map(|mount| format!("+ container's mount: {mount}")));
-        }
-        for (name, before) in &self.lines {
-            let Some(now) = now.lines.get(name) else { continue };
-            changes.extend(before.difference(now).map(|line| format!("- container's {line}")));
-            changes.extend(now.difference(before).map(|line| format!("+ container's {line}")));
+        for (kind, before, now) in
+            [("mount: ", &self.mounts, &now.mounts), ("", &self.lines, &now.lines)]
+        {
+            let what = format!("container's {kind}");
+            for (name, before) in before {
+                let Some(now) = now.get(name) else { continue };
+                changes.extend(told(&what, missing(before, now), missing(now, before)));
+            }
         }
         changes
     }
@@ -79,12 +77,15 @@ impl Containers {
                     new.remove(at);
                 }
             }
-            let gone = missing(&self.hosts, mounts);
-            changes.extend(gone.into_iter().map(|mount| format!("- mounted inside: {mount}")));
-            changes.extend(new.into_iter().map(|mount| format!("+ mounted inside: {mount}")));
+            changes.extend(told("mounted inside: ", missing(&self.hosts, mounts), new));
         }
         changes
     }
+}
+
+fn told(what: &str, gone: Vec<String>, new: Vec<String>) -> Vec<String> {
+    let gone = gone.iter().map(|line| format!("- {what}{line}"));
+    gone.chain(new.iter().map(|line| format!("+ {what}{line}"))).collect()
 }
 
 /// Returns what is mounted where a process is, a line each: the place, what may be done there, and the file system.
@@ -106,9 +107,9 @@ fn shown(mount: &Mount) -> String {
     // Whether it is written to is the mount's own affair.
     let of_the_system: Vec<_> =
         mount.of_the_system.split(',').filter(|option| *option != "rw").collect();
-    let of_the_system = match of_the_system.is_empty() {
-        true => String::new(),
-        false => format!("({})", of_the_system.join(",")),
+    let of_the_system = match of_the_system[..] {
+        [] => String::new(),
+        _ => format!("({})", of_the_system.join(",")),
     };
     // A comma ends a name.
     let place = escaped(&mount.point).replace(',', "\\,");

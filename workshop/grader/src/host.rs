@@ -102,8 +102,8 @@ impl Host {
     }
 
     /// Says what the learner's next functions may mount in a container that they make, beside what it has of the host's: one mount
-    /// for each, as in `/tmp, rw` or `/proc, rw, proc`; `/tmp, rw,` is one that programs may be executed on. Before that they may mount nothing there, and in any case take nothing
-    /// away, unless [`Host::may_leave`] has `- mounted inside:`.
+    /// for each, as in `/tmp, rw` or `/proc, rw, proc`; `/tmp, rw,` is one that programs may be executed on. Before that they may
+    /// mount nothing there, and in any case take nothing away, unless [`Host::may_leave`] has `- mounted inside:`.
     pub fn may_mount_inside(&self, mounts: &[&str]) {
         *self.inside.borrow_mut() = mounts.iter().map(|mount| (*mount).to_owned()).collect();
     }
@@ -192,8 +192,7 @@ impl Host {
             ("+ link:", network.has_changed(), network_has),
         ] {
             if has_changed && !self.machine && !self.may_leave_a(kind) {
-                let what = "what your function does to the host, if only for a moment";
-                self.note(self.shows(what, shown).wrong("", &"nothing"));
+                self.note(self.shows(moment::DONE, shown).wrong("", &"nothing"));
             }
         }
         returned

@@ -34,7 +34,7 @@ impl Host {
         process: Pid,
         before: &BTreeMap<String, String>,
         state: Option<State>,
-        containers: Option<&Containers>,
+        containers: Option<Containers>,
     ) {
         if !has_proc() {
             let shown = self.shows("what your function leaves on the host", "no /proc");
@@ -105,7 +105,7 @@ impl Host {
 
     /// Notes what a function has changed in the containers that were there before, and what one that it has made has mounted,
     /// but for what may be.
-    fn judge_containers(&self, before: Option<&Containers>) {
+    fn judge_containers(&self, before: Option<Containers>) {
         let (Some(before), Some(now)) = (before, self.containers()) else { return };
         let what = "what your function leaves in a container";
         self.note_changes(what, before.changes_to(&now), BEFORE);

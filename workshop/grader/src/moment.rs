@@ -90,9 +90,11 @@ pub(crate) fn calls() -> Vec<c_long> {
     changes.chain(namespaces).chain(unseen).chain(SIGNALS).chain(WRITES).collect()
 }
 
+/// What a failure calls that.
+pub(crate) const DONE: &str = "what your function does to the host, if only for a moment";
+
 /// Returns what is wrong about a call, if anything is: what it is, and what the kernel shows.
 pub(crate) fn fault(call: &Call, host: &Host) -> Option<(&'static str, String)> {
-    const DONE: &str = "what your function does to the host, if only for a moment";
     const NAMESPACE: &str =
         "a namespace that is none of your function's business, if only for a moment";
     let hosts = |kind: &str| {
@@ -143,11 +145,11 @@ fn signalled(call: &Call, host: &Host) -> Option<Pid> {
     let [process, second, third, ..] = call.arguments;
     let signal = if call.number == libc::SYS_tgkill { third } else { second };
     // In another PID namespace the numbers are others.
-    let is_here = namespaces(call.process).get("pid") == Some(&host.namespace("pid"));
+    let is_here = || namespaces(call.process).get("pid") == Some(&host.namespace("pid"));
     match call.number {
         _ if signal == 0 => None,
         libc::SYS_pidfd_send_signal => behind(call.process, process),
-        _ => is_here.then(|| Pid::from_raw(process as i32)),
+        _ => is_here().then(|| Pid::from_raw(process as i32)),
     }
 }
 

@@ -310,7 +310,7 @@ fn has_sockets(counts: &str, table: &str) -> bool {
 }
 
 /// Returns what the namespaces have that this process is in, but for its mounts: a line each.
-pub(crate) fn of_namespaces() -> BTreeSet<String> {
+pub(crate) fn of_namespaces() -> Vec<String> {
     const PARTS: [Part; 8] = [
         Part::Hostname,
         Part::DomainName,
@@ -327,7 +327,7 @@ pub(crate) fn of_namespaces() -> BTreeSet<String> {
     lines.extend(network::details().unwrap_or_default());
     SETTINGS.iter().for_each(|directory| add_settings(directory, &mut lines));
     lines.extend(queues::here().iter().map(queue));
-    lines
+    lines.into_iter().collect()
 }
 
 fn queue(name: &String) -> String {
