@@ -28,11 +28,10 @@ pub static STAGES: [Beside; 8] = [
     Beside { program: "08-cgroups", package: "cgroups" },
 ];
 
-/// Builds them, unless `STAGE_PROGRAM` or `BOOK_PROGRAMS` says that somebody has done that.
+/// Builds them, unless `STAGE_PROGRAM` says that somebody has done that.
 pub(crate) fn build(beside: &[Beside]) -> Result<()> {
-    let are_built = ["STAGE_PROGRAM", "BOOK_PROGRAMS"].map(env::var_os).iter().any(Option::is_some);
-    if !beside.is_empty() && !are_built {
-        programs::build(beside.iter().map(|beside| beside.package))?;
+    if !beside.is_empty() && env::var_os("STAGE_PROGRAM").is_none() {
+        programs::build(beside.iter().map(|beside| (beside.package, beside.program)))?;
     }
     Ok(())
 }

@@ -10,7 +10,6 @@
 //! | environment variable | meaning |
 //! | --- | --- |
 //! | `STAGE_PROGRAM` | the program to test, instead of the one that Cargo has built |
-//! | `BOOK_PROGRAMS` | when set, the programs beside it are built already |
 //! | `THROW_AWAY_MACHINE` | when set, tests may change what no namespace holds, such as sysctls |
 //! | `TEST_NO_SKIP` | when set, a test that cannot run here fails instead of being ignored |
 //! | `TEST_TIMEOUT` | after how many seconds a test is stuck, instead of 60 |

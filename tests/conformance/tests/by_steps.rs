@@ -20,8 +20,8 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     if !arguments.list {
-        let packages = STAGES.iter().map(|stage| stage.package);
-        testbed::programs::build(packages).expect("the stages can be built");
+        let stages = STAGES.iter().map(|stage| (stage.package, stage.program));
+        testbed::programs::build(stages).expect("the stages can be built");
     }
     let trials = STAGES.windows(2).flat_map(|pair| {
         let [before, stage] = pair else { unreachable!("windows of two") };

@@ -10,7 +10,6 @@
 //!
 //! | environment variable | meaning |
 //! | --- | --- |
-//! | `BOOK_PROGRAMS` | directory of the stages' programs, instead of the one that Cargo has built here |
 //! | `BOOK_WORKSPACE` | the workspace, where it is not where this program was built |
 //! | `BOOK_UPDATE` | when set, what came is written into the chapters |
 //! | `TEST_NO_SKIP` | when set, a chapter that cannot run here fails instead of being ignored |
@@ -73,10 +72,11 @@ fn run_all(_: &()) -> Result<ExitCode> {
     let workspace = env::var_os("BOOK_WORKSPACE")
         .map_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../..").into(), PathBuf::from);
     let workspace = workspace.canonicalize().context("find the workspace")?;
-    let programs = match env::var_os("BOOK_PROGRAMS") {
-        Some(programs) => programs.into(),
-        None if arguments.list || !geteuid().is_root() => PathBuf::new(),
-        None => programs::build(cargo::packages(&workspace)?.iter().map(|package| &package.name))?,
+    let programs = if arguments.list || !geteuid().is_root() {
+        PathBuf::new()
+    } else {
+        let packages = cargo::packages(&workspace)?;
+        programs::build(packages.iter().map(|package| (&*package.name, &*package.program)))?
     };
     let untraced = if arguments.list { None } else { trace::refused()? };
     let place = Place { workspace, programs, untraced };

@@ -38,7 +38,7 @@ struct Args {
     /// Runs of each candidate
     #[arg(long, value_name = "N", default_value = "100")]
     rounds: usize,
-    /// Check that all of this works: few runs, of debug builds
+    /// Check that all of this works: few runs, of programs in this one's profile (`--profile dev`)
     #[arg(long, conflicts_with = "update_book")]
     quick: bool,
     /// Measure only these parts

@@ -70,8 +70,8 @@ fn has_static_libc() -> bool {
     output.is_ok_and(|output| output.stdout.starts_with(b"/"))
 }
 
-/// Builds all programs, in all ways that this machine can, into `out`. Where it is `quick`, in one way, and not
-/// optimized.
+/// Builds all programs, in all ways that this machine can, into `out`. Where it is `quick`, in one way, and in the profile of
+/// this program.
 pub fn build(out: &Path, quick: bool) -> Result<()> {
     let all = out.join(PROGRAMS);
     if all.exists() {
@@ -94,30 +94,42 @@ pub fn build(out: &Path, quick: bool) -> Result<()> {
         };
         let to = all.join(build);
         fs::create_dir_all(&to).context("mkdir")?;
-        build_stages(target.as_deref(), out, quick, &to)?;
+        let programs = match target {
+            None => programs(&STAGES, &[ONCE_OR_TWICE, PEAK, LENS]),
+            Some(_) => programs(&IN_EVERY_BUILD, &[ONCE_OR_TWICE, PEAK]),
+        };
+        let built = if quick {
+            testbed::programs::build(programs.iter().copied())?
+        } else {
+            build_optimized(&programs, target.as_deref(), out)?
+        };
+        for (_, program) in programs {
+            let copied = fs::copy(built.join(program), to.join(program));
+            copied.with_context(|| format!("copy {program}"))?;
+        }
         SMALL.iter().try_for_each(|program| compile(program, target.as_deref(), &to))?;
     }
     Ok(())
 }
 
+/// The package and the program of these stages and tools.
+fn programs(
+    stages: &[(&'static str, &'static str)],
+    tools: &[&'static str],
+) -> Vec<(&'static str, &'static str)> {
+    let stages = stages.iter().map(|(program, package)| (*package, *program));
+    let package = |tool| if tool == LENS { LENS } else { env!("CARGO_PKG_NAME") };
+    stages.chain(tools.iter().map(|&tool| (package(tool), tool))).collect()
+}
+
 /// How to link statically. Not even a relocation is left to do at the start.
 const STATIC: [&str; 4] = ["-C", "target-feature=+crt-static", "-C", "relocation-model=static"];
 
-/// Builds the stages, and this package's programs, and copies them to `to`; statically with a `target`.
-fn build_stages(target: Option<&str>, out: &Path, quick: bool, to: &Path) -> Result<()> {
-    let (stages, tools) = match target {
-        None => (&STAGES[..], &[ONCE_OR_TWICE, PEAK, LENS][..]),
-        Some(_) => (&IN_EVERY_BUILD[..], &[ONCE_OR_TWICE, PEAK][..]),
-    };
+/// Builds these programs, each with its package before it, and returns their directory; statically with a `target`.
+fn build_optimized(programs: &[(&str, &str)], target: Option<&str>, out: &Path) -> Result<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.current_dir(workspace()).args(["build", "--bins", "-p", "bench"]);
-    cargo.args(stages.iter().flat_map(|(_, package)| ["-p", package]));
-    if tools.contains(&LENS) {
-        cargo.args(["-p", LENS]);
-    }
-    if !quick {
-        cargo.arg("--release");
-    }
+    cargo.current_dir(workspace()).args(["build", "--bins", "--release"]);
+    cargo.args(programs.iter().flat_map(|(package, _)| ["-p", package]));
     let mut built = target_dir()?;
     if let Some(target) = target {
         // Apart: other flags would have everything built anew each time.
@@ -126,13 +138,8 @@ fn build_stages(target: Option<&str>, out: &Path, quick: bool, to: &Path) -> Res
     }
     succeed(cargo.arg("--target-dir").arg(&built))?;
     built.extend(target);
-    built.push(if quick { "debug" } else { "release" });
-    let stages = stages.iter().map(|(program, _)| *program);
-    for program in stages.chain(tools.iter().copied()) {
-        let copied = fs::copy(built.join(program), to.join(program));
-        copied.with_context(|| format!("copy {program}"))?;
-    }
-    Ok(())
+    built.push("release");
+    Ok(built)
 }
 
 /// Compiles one of the programs that have no crates to `to`; statically with a `target`.
