@@ -265,6 +265,19 @@ fn with_mask<T>(
     result
 }
 
+/// Does for the child what is wanted by signals that are blocked: ends it, or has it go on. They stay pending.
+pub(crate) fn obey_pending() {
+    let wanted = |signal: Signal| {
+        // One that is blocked is pending even where it is ignored.
+        is_pending(signal) == Ok(true) && !is_ignored(signal as c_int)
+    };
+    if ENDINGS.into_iter().any(wanted) {
+        end();
+    } else if wanted(Signal::SIGCONT) {
+        send(1, libc::SIGCONT);
+    }
+}
+
 /// Whether a signal that is blocked has been sent: sigpending(2).
 pub(crate) fn is_pending(signal: Signal) -> nix::Result<bool> {
     let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();

@@ -2,13 +2,12 @@
 //! <https://github.com/opencontainers/runtime-spec/blob/main/runtime.md>, "Lifecycle".
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, read, write};
@@ -18,6 +17,9 @@ use super::failure::{Call, REPORT_SIZE, Step};
 use super::guard::Guard;
 use crate::signals::{self, Blocked};
 use crate::terminal::{Session, leader};
+
+/// How often it is looked what signals have come while a child has yet to execute its program, in milliseconds.
+const PATIENCE: u8 = 100;
 
 /// A child that has its namespaces and id maps, and waits just before execve(2). Dropped, it is killed.
 #[derive(Debug)]
@@ -50,19 +52,28 @@ impl Created {
         let word = if in_foreground { GO_IN_FOREGROUND } else { GO };
         // Fails when the child has been killed. Then so says its exit status.
         let _ = write(&self.release, &[word]);
-        let mut report = Vec::new();
-        File::from(self.outcome.try_clone().context("copy a descriptor")?)
-            .read_to_end(&mut report)
-            .context("hear from the child")?;
-        // The other end closes with execve, or with the child's death.
-        let Ok(report) = <[u8; REPORT_SIZE]>::try_from(report) else {
-            let child = self.child.take().expect("only start() takes the child");
-            if child.session.is_none() && !leader::is_leader() {
-                signals::leave_interrupts().context("handle SIGINT")?;
+        if let Some(failure) = self.outcome()? {
+            return Err(failure);
+        }
+        let child = self.child.take().expect("only start() takes the child");
+        if child.session.is_none() && !leader::is_leader() {
+            signals::leave_interrupts().context("handle SIGINT")?;
+        }
+        Ok(child)
+    }
+
+    /// Waits until the child has executed its program, or has ended: then the other end is closed. Returns what it has reported.
+    fn outcome(&self) -> Result<Option<Error>> {
+        let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match poll(&mut outcome, PATIENCE) {
+                // The signals are blocked here, where there is a session, and the child may have been stopped on its way.
+                Ok(0) => signals::obey_pending(),
+                Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(self.reported()),
+                Err(errno) => return Err(errno).context("hear from the child"),
             }
-            return Ok(child);
-        };
-        Err(self.failure(report))
+        }
     }
 
     /// What the child has reported so far: None where nothing has failed.

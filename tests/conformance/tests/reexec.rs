@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         a_created_child_that_is_dropped_is_gone,
         a_created_child_that_is_killed_ends_as_one_that_runs,
         a_sigterm_between_create_and_start_is_not_lost,
+        a_sigterm_ends_a_child_that_was_stopped_before_it_has_run,
         without_maps_a_program_has_no_capabilities,
         with_maps_a_program_has_all_capabilities,
         several_ranges_can_be_mapped_where_the_caller_may,
@@ -87,6 +88,18 @@ fn a_sigterm_between_create_and_start_is_not_lost(_: &Stage) {
     kill(getpid(), Signal::SIGTERM).unwrap();
     let code = created.start().unwrap().wait().unwrap();
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(137)));
+}
+
+fn a_sigterm_ends_a_child_that_was_stopped_before_it_has_run(_: &Stage) {
+    let created = sleep().create().unwrap();
+    // As one is that is still in the process group of its launcher.
+    kill(created.pid(), Signal::SIGSTOP).unwrap();
+    eventually("the child is stopped", || probe::status(created.pid(), "State").starts_with('T'));
+    let end = format!("sleep 0.2; kill -TERM {}", getpid());
+    let mut helper = std::process::Command::new("/bin/sh").args(["-c", &end]).spawn().unwrap();
+    let code = created.start().unwrap().wait().unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(137)));
+    helper.wait().unwrap();
 }
 
 fn without_maps_a_program_has_no_capabilities(_: &Stage) {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use anyhow::{Context, Result, ensure};
 
@@ -28,11 +28,12 @@ pub fn build<'a>(programs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Resu
     if profile.file_name() == Some(OsStr::new("release")) {
         command.arg("--release");
     }
-    let lock = workspace().join("Cargo.lock");
+    let changed = newest(workspace()).context("look at the sources")?;
     let mut all_are_built = true;
     for (package, program) in programs {
         command.args(["-p", package]);
-        all_are_built &= is_up_to_date(&profile.join(program), &lock).unwrap_or(false);
+        let built = fs::metadata(profile.join(program)).and_then(|program| program.modified());
+        all_are_built &= built.is_ok_and(|built| built > changed);
     }
     if !all_are_built {
         let status = command.status().context("start cargo")?;
@@ -41,30 +42,31 @@ pub fn build<'a>(programs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Resu
     Ok(profile.to_owned())
 }
 
-/// Whether a program is newer than all that it was made of: its sources, by the file that Cargo writes beside it for other build
-/// systems (The Cargo Book, "Build Cache"), their packages' manifests, and the `lock` file of others' crates.
+/// When anything in this directory was changed last that a program is made of: sources, manifests, and the lock file of others'
+/// crates. What is in no program is left out.
 ///
 /// # Errors
 ///
-/// It was never built, or something of it is gone.
-fn is_up_to_date(program: &Path, lock: &Path) -> Result<bool> {
-    let changed = |path: &Path| -> Result<SystemTime> { Ok(fs::metadata(path)?.modified()?) };
-    let built = changed(program)?;
-    let rule = fs::read_to_string(program.with_extension("d"))?;
-    let (_, sources) = rule.split_once(": ").context("no sources")?;
-    if built < changed(lock)? {
-        return Ok(false);
-    }
-    // As make(1) has it, a blank in a path has a backslash before it.
-    for source in sources.trim_end().replace("\\ ", "\0").split(' ') {
-        let source = PathBuf::from(source.replace('\0', " "));
-        let manifest =
-            source.ancestors().map(|above| above.join("Cargo.toml")).find(|file| file.exists());
-        if built < changed(&source)? || built < changed(&manifest.context("no manifest")?)? {
-            return Ok(false);
+/// A directory that can't be read, or is gone.
+fn newest(directory: &Path) -> io::Result<SystemTime> {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let of_no_program = ["target", "tests", "book", "workshop"].contains(&name.as_str());
+        if name.starts_with('.') || of_no_program {
+            continue;
         }
+        let changed = if entry.file_type()?.is_dir() {
+            self::newest(&entry.path())?
+        } else if [".rs", ".toml", ".lock"].iter().any(|end| name.ends_with(end)) {
+            entry.metadata()?.modified()?
+        } else {
+            continue;
+        };
+        newest = newest.max(changed);
     }
-    Ok(true)
+    Ok(newest)
 }
 
 /// The workspace that this was built in.
@@ -77,32 +79,27 @@ mod tests {
     use std::fs::{self, File};
     use std::time::{Duration, SystemTime};
 
-    use super::is_up_to_date;
+    use super::newest;
 
     #[test]
-    fn a_program_is_up_to_date_while_nothing_that_it_was_made_of_is_newer() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let escaped = |name: &str| path(name).to_str().unwrap().replace(' ', "\\ ");
-        fs::create_dir_all(path("a package/src")).unwrap();
-        let rule = format!("{}: {}\n", escaped("a program"), escaped("a package/src/main.rs"));
-        fs::write(path("a program.d"), rule).unwrap();
-        let built = SystemTime::now();
-        let change = |name: &str, seconds| {
-            let file = File::options().create(true).append(true).open(path(name)).unwrap();
-            file.set_modified(built + Duration::from_secs(seconds)).unwrap();
+    fn what_programs_are_made_of_makes_them_old_and_nothing_else() {
+        let workspace = tempfile::tempdir().unwrap();
+        let mut now = SystemTime::UNIX_EPOCH;
+        let mut change = |name: &str| {
+            let path = workspace.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            now += Duration::from_secs(1);
+            File::create(path).unwrap().set_modified(now).unwrap();
+            now
         };
-        let made_of = ["Cargo.lock", "a package/Cargo.toml", "a package/src/main.rs"];
-        made_of.iter().for_each(|name| change(name, 0));
-        change("a program", 1);
-        let is_up_to_date = || is_up_to_date(&path("a program"), &path("Cargo.lock"));
-        assert!(is_up_to_date().unwrap());
-        for name in made_of {
-            change(name, 2);
-            assert!(!is_up_to_date().unwrap(), "{name}");
-            change(name, 0);
+        for name in ["Cargo.lock", "one/Cargo.toml", "one/src/main.rs", "one/src/deep/er.rs"] {
+            let changed = change(name);
+            assert_eq!(newest(workspace.path()).unwrap(), changed, "{name}");
         }
-        fs::remove_file(path("a package/src/main.rs")).unwrap();
-        is_up_to_date().unwrap_err();
+        let before = newest(workspace.path()).unwrap();
+        for name in ["README.md", "target/debug/one.rs", "one/tests/one.rs", ".git/one.rs"] {
+            change(name);
+            assert_eq!(newest(workspace.path()).unwrap(), before, "{name}");
+        }
     }
 }
