@@ -62,12 +62,13 @@ impl Created {
         Ok(child)
     }
 
-    /// Waits until the child has executed its program, or has ended: then the other end is closed. Returns what it has reported.
+    /// Waits until the child has executed its program or has ended, when the pipe's other end closes, and returns what
+    /// it has reported.
     fn outcome(&self) -> Result<Option<Error>> {
         let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
         loop {
             match poll(&mut outcome, PATIENCE) {
-                // The signals are blocked here, where there is a session, and the child may have been stopped on its way.
+                // Where there is a session all signals are blocked, and the child may have been stopped on its way.
                 Ok(0) => signals::obey_pending(),
                 Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(self.reported()),
