@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -14,9 +14,6 @@ use nix::unistd::Pid;
 use crate::quote::shown;
 use crate::reexec::pidfd_open;
 use crate::signals;
-
-/// Milliseconds after which a wait looks for signals.
-const PAUSE: u16 = 50;
 
 /// Runs a program to its end, and returns its exit status. It ends with this process, and when this process gets a
 /// signal that ends a container, such as SIGTERM.
@@ -34,7 +31,7 @@ pub fn run(command: &mut Command) -> Result<ExitStatus> {
     let process = process.with_context(|| format!("wait for {name}"))?;
     let mut end = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     loop {
-        match poll(&mut end, PollTimeout::from(PAUSE)) {
+        match poll(&mut end, signals::PAUSE) {
             Ok(0) | Err(Errno::EINTR) if signals::count() != signals => {
                 // Fails only if it has just ended.
                 let _ = child.kill();

@@ -52,6 +52,9 @@ const INTERRUPTS: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
 /// Ctrl-Z, and what makes a stopped process go on.
 const JOB_CONTROL: [Signal; 2] = [Signal::SIGTSTP, Signal::SIGCONT];
 
+/// Milliseconds after which a wait looks what signals have come.
+pub(crate) const PAUSE: u8 = 50;
+
 /// What is held back in a start.
 fn held() -> SigSet {
     ENDINGS.into_iter().chain(JOB_CONTROL).collect()
@@ -215,6 +218,19 @@ pub(crate) fn end() {
     send(1, libc::SIGCONT);
 }
 
+/// Does for the child what is wanted by signals that are blocked: ends it, or has it go on. They stay pending.
+pub(crate) fn obey_pending() -> nix::Result<()> {
+    let pending = pending()?;
+    // One that is blocked is pending even where it is ignored.
+    let wanted = |signal: &Signal| pending.contains(*signal) && !is_ignored(*signal as c_int);
+    if ENDINGS.iter().any(wanted) {
+        end();
+    } else if wanted(&Signal::SIGCONT) {
+        send(1, libc::SIGCONT);
+    }
+    Ok(())
+}
+
 /// Handles a signal that is for the job: the child, and its process group.
 pub(crate) extern "C" fn pass_on(signal: c_int) {
     send(-1, signal);
@@ -265,21 +281,13 @@ fn with_mask<T>(
     result
 }
 
-/// Does for the child what is wanted by signals that are blocked: ends it, or has it go on. They stay pending.
-pub(crate) fn obey_pending() {
-    let wanted = |signal: Signal| {
-        // One that is blocked is pending even where it is ignored.
-        is_pending(signal) == Ok(true) && !is_ignored(signal as c_int)
-    };
-    if ENDINGS.into_iter().any(wanted) {
-        end();
-    } else if wanted(Signal::SIGCONT) {
-        send(1, libc::SIGCONT);
-    }
+/// Whether a signal that is blocked has been sent.
+pub(crate) fn is_pending(signal: Signal) -> nix::Result<bool> {
+    Ok(pending()?.contains(signal))
 }
 
-/// Whether a signal that is blocked has been sent: sigpending(2).
-pub(crate) fn is_pending(signal: Signal) -> nix::Result<bool> {
+/// Returns the signals that are blocked and have been sent: sigpending(2).
+fn pending() -> nix::Result<SigSet> {
     let mut pending = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigpending(2) writes the set that it gets a pointer to, and fails for a bad pointer only.
     let pending = unsafe {
@@ -287,5 +295,5 @@ pub(crate) fn is_pending(signal: Signal) -> nix::Result<bool> {
         pending.assume_init()
     };
     // SAFETY: it is a set that the kernel has made.
-    Ok(unsafe { SigSet::from_sigset_t_unchecked(pending) }.contains(signal))
+    Ok(unsafe { SigSet::from_sigset_t_unchecked(pending) })
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, read, write};
 
@@ -17,9 +17,6 @@ use super::failure::{Call, REPORT_SIZE, Step};
 use super::guard::Guard;
 use crate::signals::{self, Blocked};
 use crate::terminal::{Session, leader};
-
-/// How often it is looked what signals have come while a child has yet to execute its program, in milliseconds.
-const PATIENCE: u8 = 100;
 
 /// A child that has its namespaces and id maps, and waits just before execve(2). Dropped, it is killed.
 #[derive(Debug)]
@@ -52,7 +49,7 @@ impl Created {
         let word = if in_foreground { GO_IN_FOREGROUND } else { GO };
         // Fails when the child has been killed. Then so says its exit status.
         let _ = write(&self.release, &[word]);
-        if let Some(failure) = self.outcome()? {
+        if let Some(failure) = self.hear().context("hear from the child")? {
             return Err(failure);
         }
         let child = self.child.take().expect("only start() takes the child");
@@ -64,26 +61,31 @@ impl Created {
 
     /// Waits until the child has executed its program or has ended, when the pipe's other end closes, and returns what
     /// it has reported.
-    fn outcome(&self) -> Result<Option<Error>> {
-        let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
-        loop {
-            match poll(&mut outcome, PATIENCE) {
-                // Where there is a session all signals are blocked, and the child may have been stopped on its way.
-                Ok(0) => signals::obey_pending(),
-                Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(self.reported()),
-                Err(errno) => return Err(errno).context("hear from the child"),
-            }
+    fn hear(&self) -> nix::Result<Option<Error>> {
+        while !self.has_said(signals::PAUSE)? {
+            // Where there is a session all signals are blocked, and the child may have been stopped on its way.
+            signals::obey_pending()?;
         }
+        self.report()
     }
 
     /// What the child has reported so far: None where nothing has failed.
     pub(super) fn reported(&self) -> Option<Error> {
-        let mut outcome = [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)];
-        poll(&mut outcome, PollTimeout::ZERO).ok().filter(|number| *number > 0)?;
+        if self.has_said(0).ok()? { self.report().ok()? } else { None }
+    }
+
+    /// Whether there is a report, or the other end is closed, after so many milliseconds or a signal at the latest.
+    fn has_said(&self, milliseconds: u8) -> nix::Result<bool> {
+        match poll(&mut [PollFd::new(self.outcome.as_fd(), PollFlags::POLLIN)], milliseconds) {
+            Err(Errno::EINTR) => Ok(false),
+            number => Ok(number? > 0),
+        }
+    }
+
+    fn report(&self) -> nix::Result<Option<Error>> {
         let mut report = [0; REPORT_SIZE];
-        let length = read(&self.outcome, &mut report).ok()?;
-        (length == REPORT_SIZE).then(|| self.failure(report))
+        let length = read(&self.outcome, &mut report)?;
+        Ok((length == REPORT_SIZE).then(|| self.failure(report)))
     }
 
     fn failure(&self, report: [u8; REPORT_SIZE]) -> Error {
