@@ -5,31 +5,14 @@ use std::fs;
 
 use anyhow::Result;
 
+use crate::rtnetlink::request;
+
 /// Returns the name of this host.
 fn hostname() -> Result<String> {
     // RTM_NEWROUTE: table local, type local, 203.0.113.0/24 dev lo
     let mut body = vec![2, 24, 0, 0, 255, 3, 254, 2, 0, 0, 0, 0];
     body.extend([8, 0, 1, 0, 203, 0, 113, 0]);
     body.extend([8, 0, 4, 0, 1, 0, 0, 0]);
-    netlink(24, 0x400, &body)?;
+    request(24, 0x400, &body)?;
     Ok(fs::read_to_string("/proc/sys/kernel/hostname")?.trim_end().into())
-}
-
-/// Sends a request over rtnetlink(7).
-fn netlink(kind: u16, flags: u16, body: &[u8]) -> Result<()> {
-    use nix::sys::socket::*;
-    use std::os::fd::AsRawFd;
-    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
-    let mut message = Vec::new();
-    message.extend((16 + body.len() as u32).to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend((flags | 1 | 4).to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend(body);
-    sendto(socket.as_raw_fd(), &message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-    let mut answer = [0; 4096];
-    let _ = recv(socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    let error = i32::from_ne_bytes(answer[16..20].try_into()?);
-    anyhow::ensure!(error == 0 || error == -17, "netlink: {error}");
-    Ok(())
 }

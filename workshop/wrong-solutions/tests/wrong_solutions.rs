@@ -17,6 +17,8 @@ use grader::exercise::{NEEDS, NEEDS_A_CGROUP, NEEDS_CGROUP_V2};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use testbed::reading;
 
+mod rtnetlink;
+
 include!(concat!(env!("OUT_DIR"), "/cases.rs"));
 
 /// How few wrong solutions of an exercise are not enough.
