@@ -28,7 +28,7 @@ pub fn build<'a>(programs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Resu
     if profile.file_name() == Some(OsStr::new("release")) {
         command.arg("--release");
     }
-    let changed = newest(workspace()).context("look at the sources")?;
+    let changed = newest(workspace(), &OF_NO_PROGRAM).context("look at the sources")?;
     let mut all_are_built = true;
     for (package, program) in programs {
         command.args(["-p", package]);
@@ -42,31 +42,33 @@ pub fn build<'a>(programs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Resu
     Ok(profile.to_owned())
 }
 
+/// What is in the workspace beside what programs are made of.
+const OF_NO_PROGRAM: [&str; 4] = ["target", "tests", "book", "workshop"];
+
 /// When anything in this directory was changed last that a program is made of: sources, manifests, and the lock file of others'
-/// crates. What is in no program is left out.
+/// crates. A package's tests are not, and neither are the directories of these names.
 ///
 /// # Errors
 ///
 /// A directory that can't be read, or is gone.
-fn newest(directory: &Path) -> io::Result<SystemTime> {
-    let mut newest = SystemTime::UNIX_EPOCH;
+fn newest(directory: &Path, left_out: &[&str]) -> io::Result<SystemTime> {
+    let mut newest_here = SystemTime::UNIX_EPOCH;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name().into_string().unwrap_or_default();
-        let of_no_program = ["target", "tests", "book", "workshop"].contains(&name.as_str());
-        if name.starts_with('.') || of_no_program {
-            continue;
-        }
         let changed = if entry.file_type()?.is_dir() {
-            self::newest(&entry.path())?
+            if name.starts_with('.') || left_out.contains(&&*name) {
+                continue;
+            }
+            newest(&entry.path(), &["tests"])?
         } else if [".rs", ".toml", ".lock"].iter().any(|end| name.ends_with(end)) {
             entry.metadata()?.modified()?
         } else {
             continue;
         };
-        newest = newest.max(changed);
+        newest_here = newest_here.max(changed);
     }
-    Ok(newest)
+    Ok(newest_here)
 }
 
 /// The workspace that this was built in.
@@ -79,7 +81,7 @@ mod tests {
     use std::fs::{self, File};
     use std::time::{Duration, SystemTime};
 
-    use super::newest;
+    use super::{OF_NO_PROGRAM, newest};
 
     #[test]
     fn what_programs_are_made_of_makes_them_old_and_nothing_else() {
@@ -92,14 +94,23 @@ mod tests {
             File::create(path).unwrap().set_modified(now).unwrap();
             now
         };
-        for name in ["Cargo.lock", "one/Cargo.toml", "one/src/main.rs", "one/src/deep/er.rs"] {
+        let newest = || newest(workspace.path(), &OF_NO_PROGRAM).unwrap();
+        for name in [
+            "Cargo.lock",
+            "one/Cargo.toml",
+            "one/src/main.rs",
+            "one/src/deep/er.rs",
+            "tools/workshop/src/main.rs",
+        ] {
             let changed = change(name);
-            assert_eq!(newest(workspace.path()).unwrap(), changed, "{name}");
+            assert_eq!(newest(), changed, "{name}");
         }
-        let before = newest(workspace.path()).unwrap();
-        for name in ["README.md", "target/debug/one.rs", "one/tests/one.rs", ".git/one.rs"] {
+        let before = newest();
+        for name in
+            ["README.md", "target/one.rs", "one/tests/one.rs", ".git/one.rs", "workshop/one.rs"]
+        {
             change(name);
-            assert_eq!(newest(workspace.path()).unwrap(), before, "{name}");
+            assert_eq!(newest(), before, "{name}");
         }
     }
 }

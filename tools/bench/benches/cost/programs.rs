@@ -11,16 +11,16 @@ use anyhow::{Context, Result, bail};
 use crate::measure::{progress, succeed};
 use crate::workspace;
 
-/// The stages: program and package.
+/// The stages: package and program.
 pub const STAGES: [(&str, &str); 8] = [
-    ("01-uts", "uts"),
-    ("02-uts-hostname", "uts-hostname"),
-    ("03-pid", "pid"),
-    ("04-mount", "mount"),
-    ("05-user", "user"),
-    ("06-network", "network"),
-    ("07-ipc", "ipc"),
-    ("08-cgroups", "cgroups"),
+    ("uts", "01-uts"),
+    ("uts-hostname", "02-uts-hostname"),
+    ("pid", "03-pid"),
+    ("mount", "04-mount"),
+    ("user", "05-user"),
+    ("network", "06-network"),
+    ("ipc", "07-ipc"),
+    ("cgroups", "08-cgroups"),
 ];
 
 /// Those of them that are built in every way. The others are linked in the same ways, and take as long to build.
@@ -35,6 +35,7 @@ const SMALL: [&str; 2] = ["empty", "nothing"];
 /// The programs of this package.
 pub const ONCE_OR_TWICE: &str = "once-or-twice";
 pub const PEAK: &str = "peak";
+const OWN: [(&str, &str); 2] = [("bench", ONCE_OR_TWICE), ("bench", PEAK)];
 
 /// What looks at others, and its package. How it is linked makes no difference.
 pub const LENS: &str = "lens";
@@ -95,8 +96,8 @@ pub fn build(out: &Path, quick: bool) -> Result<()> {
         let to = all.join(build);
         fs::create_dir_all(&to).context("mkdir")?;
         let programs = match target {
-            None => programs(&STAGES, &[ONCE_OR_TWICE, PEAK, LENS]),
-            Some(_) => programs(&IN_EVERY_BUILD, &[ONCE_OR_TWICE, PEAK]),
+            None => [&STAGES[..], &OWN, &[(LENS, LENS)]].concat(),
+            Some(_) => [IN_EVERY_BUILD, OWN].concat(),
         };
         let built = if quick {
             testbed::programs::build(programs.iter().copied())?
@@ -110,16 +111,6 @@ pub fn build(out: &Path, quick: bool) -> Result<()> {
         SMALL.iter().try_for_each(|program| compile(program, target.as_deref(), &to))?;
     }
     Ok(())
-}
-
-/// The package and the program of these stages and tools.
-fn programs(
-    stages: &[(&'static str, &'static str)],
-    tools: &[&'static str],
-) -> Vec<(&'static str, &'static str)> {
-    let stages = stages.iter().map(|(program, package)| (*package, *program));
-    let package = |tool| if tool == LENS { LENS } else { env!("CARGO_PKG_NAME") };
-    stages.chain(tools.iter().map(|&tool| (package(tool), tool))).collect()
 }
 
 /// How to link statically. Not even a relocation is left to do at the start.
@@ -172,7 +163,7 @@ pub fn build_cold(out: &Path) -> Result<()> {
     let progress = progress("cold", STAGES.len());
     let mut lines = csv::Writer::from_path(out.join("cold.csv")).context("write cold.csv")?;
     lines.write_record(["package", "profile", "seconds"])?;
-    for (_, package) in STAGES {
+    for (package, _) in STAGES {
         let start = Instant::now();
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo.current_dir(workspace()).args(["build", "-q", "-p", package]);

@@ -32,7 +32,7 @@ pub fn measure(
 ) -> Result<()> {
     let _keeper = Keeper::start(programs, report)?;
     let mut candidates = Vec::new();
-    for (number, (stage, _)) in (1..).zip(STAGES) {
+    for (number, (_, stage)) in (1..).zip(STAGES) {
         candidates.push((number, floor(number, stage, rootfs)?));
         for (build, program) in programs.all(stage) {
             let mut command = Command::new(program);
