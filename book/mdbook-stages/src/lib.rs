@@ -4,7 +4,7 @@
 //! - [`stages`], [`difference`], [`source`] and [`listing`] make listings of the stages' code;
 //! - [`calls`] knows the system calls in them, and which of these the text speaks of;
 //! - [`console`] knows the blocks that readers type, which the test `console` runs;
-//! - [`picture`] and [`man`] find pictures and link man pages;
+//! - [`picture`] and [`man`] draw pictures and link man pages;
 //! - [`words`] are what they add to the text.
 
 pub mod calls;

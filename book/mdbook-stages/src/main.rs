@@ -45,7 +45,7 @@ enum Instead {
         /// Part of a chapter's name
         chapter: Option<String>,
     },
-    /// Draw the pictures of the drawings
+    /// Draw the terminals of the console blocks that are drawn
     Draw,
 }
 

@@ -1,90 +1,22 @@
-//! Pictures from text.
-//!
-//! Drawings in the chapters are ASCII. Their SVGs are in the directory [`DIRECTORY`], drawn by the test `pictures`: what
-//! draws them is as much to compile as all the rest of this program, and a reader of the book needs none of it.
+//! Pictures from text: of ASCII drawings, and of terminals.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-
+use aasvg::RenderOptions;
 use anyhow::{Context, Result, ensure};
 
-use crate::console::{Block, Input, blocks, body, escape, fenced};
+use crate::console::{Block, Input, blocks, escape};
 
-/// Where a book has the files of its pictures, beside its chapters.
-pub const DIRECTORY: &str = "pictures";
-
-/// Around the drawing, in a picture's file.
-const DRAWING: (&str, &str) = ("<metadata>\n", "</metadata>\n");
-
-/// The style of a picture that is opened alone, or shown by a forge: in a colour that can be read there, on light and on dark.
-/// In the book the style sheet sets the colour of the text around it.
-const STYLE: &str = "  <style>
-    svg.svgbob { color: #24292f; }
-    @media (prefers-color-scheme: dark) { svg.svgbob { color: #d1d9e0; } }
-    svg.svgbob :is(line, path, circle, rect, polygon) { stroke: currentColor; stroke-width: 1.5; stroke-linecap: round; fill: none; }
-    svg.svgbob text { fill: currentColor; stroke: none; white-space: pre; font: 14px monospace; }
-    svg.svgbob .broken { stroke-dasharray: 8; }
-    svg.svgbob :is(.filled, marker polygon) { fill: currentColor; }
-    svg.svgbob :is(.bg_filled, .nofill) { fill: none; }
-  </style>
-";
-
-/// The pictures of a book, by their drawings.
-#[derive(Default)]
-pub struct Pictures(BTreeMap<String, String>);
-
-impl Pictures {
-    /// Reads the pictures of the book in this directory. A book may have none.
-    pub fn read(book: &Path) -> Result<Pictures> {
-        let directory = book.join(DIRECTORY);
-        let mut pictures = Pictures::default();
-        if !directory.exists() {
-            return Ok(pictures);
-        }
-        for entry in fs::read_dir(&directory).context("look for pictures")? {
-            let path = entry.context("look for pictures")?.path();
-            let file = fs::read_to_string(&path)
-                .with_context(|| format!("read the picture {}", path.display()))?;
-            let parts = file.split_once(DRAWING.0).and_then(|(start, rest)| {
-                let (drawing, end) = rest.split_once(DRAWING.1)?;
-                Some((drawing.to_owned(), format!("{start}{end}")))
-            });
-            let not = || format!("{} is no picture of `cargo book draw`", path.display());
-            pictures.0.extend([parts.with_context(not)?]);
-        }
-        Ok(pictures)
-    }
-
-    /// Returns the picture of a drawing, in the colour of the text around it.
-    ///
-    /// - `alt`: what the picture shows, in a sentence.
-    pub fn html(&self, alt: &str, drawing: &str) -> Result<String> {
-        ensure!(!alt.is_empty(), "a picture has words for those who don't see it: ```bob WORDS");
-        let svg = self.0.get(&escape(drawing));
-        let svg = svg.context("there is no picture of this drawing yet: cargo book draw")?;
-        let words = format!("<svg role=\"img\" aria-label=\"{}\" ", escape(alt));
-        Ok(format!("<figure class=\"picture\">\n{}</figure>\n", svg.replacen("<svg ", &words, 1)))
-    }
-}
-
-/// Returns the text of a picture's file: the picture, its style, and in it the drawing that it was made from.
-pub fn file(svg: &str, drawing: &str) -> String {
-    let (start, end) = DRAWING;
-    // An empty line would end the HTML for Markdown.
-    let lines: Vec<&str> = svg.lines().filter(|line| !line.trim().is_empty()).collect();
-    let mut svg = lines.join("\n") + "\n";
-    // After the first tag, which is all of the first line.
-    let start_of_content = svg.find(">\n").map_or(svg.len(), |end| end + 2);
-    svg.insert_str(start_of_content, STYLE);
-    svg.replacen("</svg>", &format!("{start}{}{end}</svg>", escape(drawing)), 1)
-}
-
-/// Returns the drawings of a chapter.
-pub fn drawings(chapter: &str) -> Vec<&str> {
-    let blocks = fenced(chapter).into_iter();
-    let drawings = blocks.filter(|(info, _)| info.split(' ').next() == Some("bob"));
-    drawings.map(|(_, range)| body(&chapter[range])).collect()
+/// Returns the picture of an ASCII drawing, as HTML. What is in it is styled by the book's style sheet.
+///
+/// - `alt`: what the picture shows, in a sentence.
+pub fn html(alt: &str, drawing: &str) -> Result<String> {
+    ensure!(!alt.is_empty(), "a picture has words for those who don't see it: ```drawing WORDS");
+    let svg = aasvg::render_with_options(drawing, &RenderOptions::new().with_stretch(true));
+    // The library's own style would be the whole page's.
+    let (tag, rest) = svg.split_once("<style>").context("a picture without a style")?;
+    let (_, lines) = rest.split_once("</style>\n").context("a style without an end")?;
+    let words = format!("<svg role=\"img\" aria-label=\"{}\" ", escape(alt));
+    let tag = tag.replacen("<svg ", &words, 1);
+    Ok(format!("<figure class=\"picture\">\n{tag}{lines}\n</figure>\n"))
 }
 
 /// Width and height of a character in the picture of a terminal, and what is around the text.
@@ -112,14 +44,13 @@ pub fn recordings(chapter: &str) -> Result<Vec<Block>> {
 /// Returns the text of a file with the picture of a terminal, in which all of a block has been typed. Each command
 /// comes a moment after the one before.
 pub fn terminal(block: &Block) -> String {
-    let (mut content, mut drawing) = (String::new(), String::new());
+    let mut content = String::new();
     let (mut row, mut longest) = (0, 0);
     for (number, step) in block.steps.iter().enumerate() {
         let mut lines = Vec::new();
         if let Input::Command { prompt, lines: typed } = &step.input {
             for (number, line) in typed.iter().enumerate() {
                 let prompt = if number == 0 { *prompt } else { '>' };
-                drawing.push_str(&format!("{prompt} {line}\n"));
                 longest = longest.max(line.chars().count() + 2);
                 lines.push(format!(
                     "<tspan class=\"prompt\">{} </tspan><tspan class=\"typed\">{}</tspan>",
@@ -129,7 +60,6 @@ pub fn terminal(block: &Block) -> String {
             }
         }
         for line in &step.output {
-            drawing.push_str(&format!("{line}\n"));
             longest = longest.max(line.chars().count());
             lines.push(escape(line));
         }
@@ -149,12 +79,10 @@ pub fn terminal(block: &Block) -> String {
         .zip([16, 34, 52])
         .map(|(colour, x)| format!("<circle cx=\"{x}\" cy=\"16\" r=\"5\" fill=\"{colour}\"/>\n"))
         .collect();
-    let (start, end) = DRAWING;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
          {TERMINAL}<rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"#0d1117\"/>\n\
-         {buttons}{content}{start}{}{end}</svg>\n",
-        escape(&drawing)
+         {buttons}{content}</svg>\n"
     )
 }
 
@@ -162,38 +90,30 @@ pub fn terminal(block: &Block) -> String {
 mod tests {
     use super::*;
 
-    const DRAWING: &str = "+-->\n\n\"a\"\n";
-
-    fn pictures() -> Pictures {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join(super::DIRECTORY)).unwrap();
-        let picture = file("<svg width=\"8\">\n\n<g/></svg>", DRAWING);
-        assert!(picture.contains(STYLE), "{picture}");
-        fs::write(directory.path().join("pictures/one.svg"), picture).unwrap();
-        Pictures::read(directory.path()).unwrap()
+    #[test]
+    fn a_picture_is_an_svg_with_words() {
+        let html = html("A \"line\".", "+-->\n\n\"a\"\n").unwrap();
+        let start =
+            "<figure class=\"picture\">\n<svg role=\"img\" aria-label=\"A &quot;line&quot;.\" ";
+        assert!(html.starts_with(start), "{html}");
+        assert!(html.ends_with("</svg>\n</figure>\n"), "{html}");
+        assert_eq!(html.matches("<polygon ").count(), 1, "{html}");
+        assert!(html.contains(">&quot;a&quot;</text>"), "{html}");
+        // Markdown's HTML ends there.
+        assert!(!html.contains("\n\n"), "{html}");
+        assert!(!html.contains("<style>"), "{html}");
     }
 
     #[test]
-    fn a_picture_is_an_svg_with_words() {
-        assert_eq!(
-            pictures().html("A \"line\".", DRAWING).unwrap(),
-            format!(
-                "<figure class=\"picture\">\n\
-                 <svg role=\"img\" aria-label=\"A &quot;line&quot;.\" width=\"8\">\n{STYLE}<g/></svg>\n\
-                 </figure>\n"
-            )
-        );
+    fn words_are_left_as_they_are() {
+        let html =
+            html("A box.", "+---------------+\n| clone /bin/sh |\n+---------------+\n").unwrap();
+        assert!(html.contains(">clone /bin/sh</text>"), "{html}");
     }
 
     #[test]
     fn a_picture_without_words_is_refused() {
-        assert!(pictures().html("", DRAWING).is_err());
-    }
-
-    #[test]
-    fn a_drawing_that_was_changed_has_no_picture() {
-        let error = pictures().html("A line.", "+--->\n\n\"a\"\n").unwrap_err();
-        assert!(error.to_string().contains("cargo book draw"), "{error}");
+        assert!(html("", "+-->\n").is_err());
     }
 
     #[test]
@@ -211,11 +131,5 @@ mod tests {
             assert!(svg.contains(part), "{part} in {svg}");
         }
         assert_eq!(svg.matches("<g ").count(), 2, "{svg}");
-    }
-
-    #[test]
-    fn drawings_are_found() {
-        let chapter = "```bob A line.\n+--\n```\n\n```console\n$ true\n```\n\n```bob x\n-\n```\n";
-        assert_eq!(drawings(chapter), ["+--\n", "-\n"]);
     }
 }

@@ -10,7 +10,7 @@ use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
 use crate::console::{Block, body};
-use crate::picture::Pictures;
+use crate::picture;
 use crate::stages::Stages;
 use crate::words::Words;
 use crate::{calls, listing, man};
@@ -34,7 +34,6 @@ impl Preprocessor for Preparation {
         let mut work = Work {
             stages: Stages::find(&root)?,
             words: words.unwrap_or_default(),
-            pictures: Pictures::read(&context.root)?,
             problems: Vec::new(),
         };
         let mut chapters = BTreeSet::new();
@@ -59,7 +58,6 @@ impl Preprocessor for Preparation {
 struct Work {
     stages: Stages,
     words: Words,
-    pictures: Pictures,
     problems: Vec<String>,
 }
 
@@ -167,7 +165,7 @@ impl Reader<'_> {
         let html = match info.split_once(' ').unwrap_or((&info, "")) {
             ("console", _) => Block::parse(&info, text, 0)
                 .map(|block| block.map(|block| block.html(&self.work.words)).unwrap_or_default()),
-            ("bob", alt) => self.work.pictures.html(alt.trim(), text),
+            ("drawing", alt) => picture::html(alt.trim(), text),
             _ => return,
         };
         match html {
