@@ -36,13 +36,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Value: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Value for T {}
 
+/// A function whose value is JSON. Of one kind for all, which are many: generic code would be compiled for each of them.
+pub(crate) type Function<'a> = Box<dyn FnOnce() -> Result<String> + 'a>;
+
 /// The child of [`Host::park`]: runs the function when it is told to, and tells what it has returned.
 ///
 /// - `source`: where the function is, by which the lines are found that an error has come from.
 /// - `watched`: the calls that are announced before they are made, and to whom.
-/// - `function`: returns its value as JSON.
 pub(crate) fn learn(
-    function: &mut dyn FnMut() -> Result<String>,
+    function: Function,
     source: &Source,
     hold: OwnedFd,
     report: OwnedFd,
@@ -186,6 +188,13 @@ impl<'a> Waiting<'a> {
         (process, value)
     }
 
+    /// Lets a function begin that nobody judges, and returns its process and its value when it has returned.
+    #[track_caller]
+    pub(crate) fn release_unjudged(self) -> (Process, String) {
+        let (process, value, _) = self.release(&mut |_| {});
+        (process, value)
+    }
+
     #[track_caller]
     fn release(self, look: &mut dyn FnMut(&Call)) -> (Process, String, [Lines; 2]) {
         let _ = write(&self.release, &[1]);
@@ -266,8 +275,7 @@ impl<'a, T: Value> Parked<'a, T> {
     /// As [`Host::start`].
     #[track_caller]
     pub fn release(self) -> Container<T> {
-        let (process, value, _) = self.waiting.release(&mut |_| {});
-        Container::new(process, &value)
+        Container::new(self.waiting.release_unjudged())
     }
 }
 
@@ -279,9 +287,10 @@ pub struct Container<T> {
 }
 
 impl<T: Value> Container<T> {
-    /// - `value`: JSON.
-    pub(crate) fn new(process: Process, value: &str) -> Container<T> {
-        let value = serde_json::from_str(value).expect("what serde has written, it reads");
+    /// - `returned`: the process, and the value as JSON.
+    pub(crate) fn new(returned: (Process, String)) -> Container<T> {
+        let (process, json) = returned;
+        let value = serde_json::from_str(&json).expect("what serde has written, it reads");
         Container { process, value }
     }
 }

@@ -18,7 +18,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2, read};
 use testbed::{cgroup, probe};
 
-use crate::container::{Container, Parked, Process, Value, Waiting, learn};
+use crate::container::{Container, Function, Parked, Process, Value, Waiting, learn};
 use crate::containers::Containers;
 use crate::moment::{self, Mounts, Network};
 use crate::place::Source;
@@ -122,13 +122,23 @@ impl Host {
     /// something on the host, or has made or entered a namespace, and was not allowed to.
     #[track_caller]
     pub fn start<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
-        self.watch(&[], |_| {}, function)
+        Container::new(self.start_function(boxed(function)))
+    }
+
+    #[track_caller]
+    fn start_function(&self, function: Function) -> (Process, String) {
+        self.watch_function(&[], &mut |_| {}, function)
     }
 
     /// As [`Host::start`], for what the test itself does to play the host, or a container: nobody judges it.
     #[track_caller]
     pub fn play<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
-        self.park(function).release()
+        Container::new(self.play_function(boxed(function)))
+    }
+
+    #[track_caller]
+    fn play_function(&self, function: Function) -> (Process, String) {
+        self.fork(function, &[]).release_unjudged()
     }
 
     /// As [`Host::start`], and calls `look` before each of these system calls is made, such as `libc::SYS_write`.
@@ -139,22 +149,22 @@ impl Host {
         mut look: impl FnMut(&Call),
         function: impl FnOnce() -> Result<T>,
     ) -> Container<T> {
-        let parked = self.fork_watched(calls, function);
-        let (process, value) = self.release_watched(parked.waiting, calls, &mut look);
-        Container::new(process, &value)
+        Container::new(self.watch_function(calls, &mut look, boxed(function)))
     }
 
-    /// Makes the process for a learner's function. An ordinary user's calls change nothing of the host's.
     #[track_caller]
-    fn fork_watched<T: Value>(
+    fn watch_function(
         &self,
         calls: &[c_long],
-        function: impl FnOnce() -> Result<T>,
-    ) -> Parked<'_, T> {
-        self.fork(function, &self.watched(calls))
+        look: &mut dyn FnMut(&Call),
+        function: Function,
+    ) -> (Process, String) {
+        let waiting = self.fork(function, &self.watched(calls));
+        self.release_watched(waiting, calls, look)
     }
 
-    /// Returns the calls that a learner's function is watched for, beside these.
+    /// Returns the calls that a learner's function is watched for, beside these. An ordinary user's calls change nothing of the
+    /// host's.
     fn watched(&self, calls: &[c_long]) -> Vec<c_long> {
         let mut watched = calls.to_vec();
         if !self.unwatched.get() && !self.user && !self.machine {
@@ -212,15 +222,20 @@ impl Host {
         file: &str,
         function: impl FnOnce() -> Result<T>,
     ) -> String {
+        self.shown_at_the_move(file, boxed(function))
+    }
+
+    #[track_caller]
+    fn shown_at_the_move(&self, file: &str, function: Function) -> String {
         let destination = self.cgroup().join("container");
         let mut shown = None;
-        let look = |call: &Call| {
+        let mut look = |call: &Call| {
             let moves = call.file.ends_with("cgroup.procs") || call.file.ends_with("tasks");
             if moves && call.file.parent() == Some(&destination) {
                 shown.get_or_insert_with(|| self.read_cgroup(file));
             }
         };
-        self.watch(&WRITES, look, function);
+        self.watch_function(&WRITES, &mut look, function);
         // Where the kernel does not tell of calls: what there is afterwards.
         shown.unwrap_or_else(|| self.read_cgroup(file))
     }
@@ -229,45 +244,42 @@ impl Host {
     /// [`as_user`](crate::exercise::as_user), who may make no namespace.
     #[track_caller]
     pub fn start_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
-        let parked = in_new_pid_namespace(|| self.fork_watched(&[], function));
-        let (process, value) = self.release_watched(parked.waiting, &[], &mut |_| {});
-        Container::new(process, &value)
+        Container::new(self.start_function_as_init(boxed(function)))
+    }
+
+    #[track_caller]
+    fn start_function_as_init(&self, function: Function) -> (Process, String) {
+        let waiting = self.fork_as_init(function, &self.watched(&[]));
+        self.release_watched(waiting, &[], &mut |_| {})
     }
 
     /// As [`Host::start_as_init`], for what the test itself does: nobody judges it.
     #[track_caller]
     pub fn play_as_init<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Container<T> {
-        in_new_pid_namespace(|| self.park(function)).release()
+        Container::new(self.fork_as_init(boxed(function), &[]).release_unjudged())
     }
 
     /// Makes the process for a function, which waits there until it is released. What the function does is not
     /// judged.
     #[track_caller]
     pub fn park<T: Value>(&self, function: impl FnOnce() -> Result<T>) -> Parked<'_, T> {
-        self.fork(function, &[])
+        Parked::new(self.fork(boxed(function), &[]))
     }
 
+    /// As [`Host::fork`], with a process that is process 1 of a new PID namespace.
     #[track_caller]
-    fn fork<T: Value>(
-        &self,
-        function: impl FnOnce() -> Result<T>,
-        watched: &[c_long],
-    ) -> Parked<'_, T> {
-        let mut function = Some(function);
-        // Of one kind for all functions, which are many.
-        let mut run = || {
-            let function = function.take().context("it is called once")?;
-            Ok(serde_json::to_string(&function()?)?)
-        };
-        Parked::new(self.fork_any(&mut run, watched))
+    fn fork_as_init(&self, function: Function, watched: &[c_long]) -> Waiting<'_> {
+        // The test itself stays: only its next children are born there.
+        unshare(CloneFlags::CLONE_NEWPID).expect("the host's root may do that");
+        let waiting = self.fork(function, watched);
+        let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
+        setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
+        waiting
     }
 
+    /// Makes the process for a function, where these calls are announced before they are made.
     #[track_caller]
-    fn fork_any(
-        &self,
-        function: &mut dyn FnMut() -> Result<String>,
-        watched: &[c_long],
-    ) -> Waiting<'_> {
+    fn fork(&self, function: Function, watched: &[c_long]) -> Waiting<'_> {
         let watched = (!watched.is_empty()).then_some(watched);
         let (hold, release) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
         let (outcome, report) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
@@ -312,7 +324,8 @@ impl Host {
     #[track_caller]
     pub fn inside_process<V: Value>(&self, pid: Pid, probe: impl FnOnce() -> V) -> V {
         let files = self.others(pid, &["user", "mnt", "uts", "ipc", "net", "cgroup"]);
-        self.play(|| enter(&files).map(|()| probe())).value
+        let inside = || json(enter(&files).map(|()| probe()));
+        Container::new(self.play_function(Box::new(inside))).value
     }
 
     /// As [`Host::inside_process`], in namespaces of these kinds alone; None where one may not be entered.
@@ -430,21 +443,20 @@ impl Host {
     }
 }
 
+/// Returns a function as one whose value is JSON.
+fn boxed<'a, T: Value>(function: impl FnOnce() -> Result<T> + 'a) -> Function<'a> {
+    Box::new(|| json(function()))
+}
+
+fn json<T: Value>(value: Result<T>) -> Result<String> {
+    Ok(serde_json::to_string(&value?)?)
+}
+
 /// Enters namespaces, one after the other.
 fn enter(namespaces: &[File]) -> Result<()> {
     namespaces
         .iter()
         .try_for_each(|file| setns(file, CloneFlags::empty()).context("enter the container"))
-}
-
-/// Has `make` make a process that is process 1 of a new PID namespace.
-fn in_new_pid_namespace<T>(make: impl FnOnce() -> T) -> T {
-    // The test itself stays: only its next children are born there.
-    unshare(CloneFlags::CLONE_NEWPID).expect("the host's root may do that");
-    let made = make();
-    let own = File::open("/proc/self/ns/pid").expect("/proc is mounted");
-    setns(own, CloneFlags::CLONE_NEWPID).expect("its own namespace");
-    made
 }
 
 /// Returns the namespaces of a process, by their names in /proc/PID/ns. One that has just ended has none.
