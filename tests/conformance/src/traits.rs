@@ -24,6 +24,15 @@ impl Traits {
         self.root_directory && !self.has("mnt")
     }
 
+    /// The limit of open files that it runs with, its three standard streams among them: RLIMIT_NOFILE in getrlimit(2).
+    pub fn open_files(&self) -> u32 {
+        match (self.root_directory, self.shares_mounts()) {
+            (false, _) => 9,
+            (true, false) => 11,
+            (true, true) => 13,
+        }
+    }
+
     /// Who runs it. An ordinary user does where the stage itself makes them root.
     pub fn users(&self) -> &'static [As] {
         if self.has("user") { &[As::Root, As::User] } else { &[As::Root, As::Rootless] }

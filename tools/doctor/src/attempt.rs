@@ -182,9 +182,9 @@ fn outside(stage: &Stage) -> Result<ExitCode> {
         enter_network_of_a_user()?;
         container = command.create()?;
     }
+    let _cable = if network { Some(connect(container.pid())?) } else { None };
     let has_limit = stage.has(CloneFlags::CLONE_NEWCGROUP);
     _limit = if has_limit { Some(Limit::new(container.pid())?) } else { None };
-    let _cable = if network { Some(connect(container.pid())?) } else { None };
     watch()?;
     container.start()?.wait()
 }

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use conformance::snapshot::Snapshot;
 use conformance::{As, Stage, cgroup, follow, need, tests, with_sudo};
-use help::{Report, before_and_after, sh};
+use help::{ALL_BUT_CGROUPS, Report, before_and_after, sh};
 
 #[allow(dead_code)]
 mod help;
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let tests = tests![
         &[As::Root, As::User] => [
             with_a_cgroup_of_ones_own_all_stages_run,
+            the_open_files_that_a_stage_runs_with_are_enough_to_call_it_ready,
             the_cgroups_are_as_before,
             a_cgroup_that_is_left_is_named_with_the_command_that_removes_it,
             nothing_has_changed_since_a_moment_ago,
@@ -45,6 +46,17 @@ fn with_a_cgroup_of_ones_own_all_stages_run(stage: &Stage) {
     report.assert_states(&[("05-user", "ready"), ("08-cgroups", "ready")]);
     assert_eq!(report.row("08-cgroups").1, "cargo run -p cgroups");
     assert_eq!(report.code, 0);
+}
+
+fn the_open_files_that_a_stage_runs_with_are_enough_to_call_it_ready(stage: &Stage) {
+    // The same numbers as in `Traits::open_files`, with which a test runs each stage.
+    let from_04 = [&ALL_BUT_CGROUPS[3..], &[("08-cgroups", "ready")]].concat();
+    for (files, ready) in [(9, &ALL_BUT_CGROUPS[..2]), (11, &from_04), (13, &ALL_BUT_CGROUPS[2..3])]
+    {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {files}; exec \"$0\"");
+        Report::of(shell.args(["-c", &script]).arg(&stage.program)).assert_states(ready);
+    }
 }
 
 fn the_cgroups_are_as_before(stage: &Stage) {

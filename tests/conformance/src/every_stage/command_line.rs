@@ -26,6 +26,7 @@ pub fn tests(traits: &Traits) -> Vec<Test> {
         an_unknown_log_level_is_no_obstacle,
         an_error_that_cannot_be_written_is_still_in_the_exit_status,
         a_log_that_may_grow_no_more_is_no_obstacle,
+        a_few_open_files_are_enough,
         unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_runs,
     ], &[As::Root] => [id_maps_are_never_written_to_a_stranger]];
     if !traits.has("user") {
@@ -153,6 +154,12 @@ fn a_log_that_may_grow_no_more_is_no_obstacle(stage: &Stage) {
     let output =
         stage.sh(&script.replace("/tmp", if stage.traits.root_directory { "" } else { "/tmp" }));
     assert_eq!(output.stdout, format!("{}\n", 128 + libc::SIGXFSZ), "{output:#?}");
+}
+
+fn a_few_open_files_are_enough(stage: &Stage) {
+    let script = format!("ulimit -n {}; exec \"$0\" -c 'echo it runs'", stage.traits.open_files());
+    let output = Output::of(Command::new("sh").args(["-c", &script]).arg(&stage.program));
+    assert_eq!(output.ok(), "it runs\n");
 }
 
 fn unshare_with_a_pid_namespace_and_without_fork_is_refused_and_with_fork_it_runs(stage: &Stage) {
