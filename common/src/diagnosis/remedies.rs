@@ -127,10 +127,15 @@ pub(super) fn with_root(facts: &HostFacts, command: &str) -> String {
 
 /// - `word`: the command as one word, for the shell that is root's: su(1).
 fn with_root_as(facts: &HostFacts, command: &str, word: &str) -> String {
-    if facts.caller.root && !facts.caller.by_sudo {
+    if is_root(facts) {
         return command.into();
     }
     if facts.without_sudo { format!("su -c {word}") } else { format!("sudo {command}") }
+}
+
+/// Whether a command is typed by root.
+fn is_root(facts: &HostFacts) -> bool {
+    facts.caller.root && !facts.caller.by_sudo
 }
 
 /// A sysctl to set. The file is everywhere, and the program that writes it is not.
@@ -201,16 +206,17 @@ pub(super) fn raised(facts: &HostFacts, resource: Resource) -> Vec<Remedy> {
         Resource::RLIMIT_NOFILE => ("n", "nofile", "1024"),
         _ => ("u", "nproc", "1024"),
     };
-    let engine = run_of_engine(facts);
+    let unlimited = enough.replace("-1", "unlimited");
     let command = if now < most {
         Some(format!("ulimit -S -{letter} $(ulimit -H -{letter})"))
-    } else if facts.limits_can_be_raised {
-        let enough = enough.replace("-1", "unlimited");
-        let command = format!("prlimit --pid $$ --{name}={enough}:{enough}");
+    } else if facts.limits_can_be_raised && is_root(facts) {
+        Some(format!("ulimit -{letter} {unlimited}"))
+    } else if facts.limits_can_be_raised && facts.prlimit {
+        let command = format!("prlimit --pid $$ --{name}={unlimited}:{unlimited}");
         // The number is the caller's shell's, and so it is this shell that has to put it there.
         Some(with_root_as(facts, &command, &format!("\"{command}\"")))
     } else {
-        engine.map(|run| format!("{run} --ulimit {name}={enough}:{enough}"))
+        run_of_engine(facts).map(|run| format!("{run} --ulimit {name}={enough}:{enough}"))
     };
     let gives_up = "a limit of what is started from this shell";
     command.map(|command| remedy(command, gives_up)).into_iter().collect()

@@ -350,11 +350,21 @@ fn where_there_is_no_place_for_a_root_directory_the_engine_or_root_can_give_one(
 
 #[test]
 fn the_number_of_the_callers_shell_is_put_in_by_that_shell_and_not_by_the_one_of_su() {
-    let facts = HostFacts { without_sudo: true, limits_can_be_raised: true, ..user() };
+    let facts =
+        HostFacts { without_sudo: true, limits_can_be_raised: true, prlimit: true, ..user() };
     let command = "`su -c \"prlimit --pid $$ --fsize=unlimited:unlimited\"`";
     assert_advice(Known::new(Cause::FileSize, "x").into(), &facts, &[command]);
     let facts = HostFacts { without_sudo: false, ..facts };
     assert_advice(Known::new(Cause::FileSize, "x").into(), &facts, &["`sudo prlimit --pid $$"]);
+}
+
+#[test]
+fn roots_shell_raises_a_limit_itself_and_for_others_it_takes_a_program() {
+    let error = || Known::new(Cause::FileSize, "x").into();
+    let user = HostFacts { limits_can_be_raised: true, ..user() };
+    assert_eq!(diagnose(&error(), &user).unwrap().remedies, []);
+    let root = HostFacts { caller: caller(true, None), ..user };
+    assert_advice(error(), &root, &["`ulimit -f unlimited`"]);
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct HostFacts {
     pub cap_setfcap: bool,
     /// Whether root of the machine can raise a limit of this process: CAP_SYS_RESOURCE.
     pub limits_can_be_raised: bool,
+    /// Whether prlimit(1) is there.
+    pub prlimit: bool,
     /// Whether it has a seccomp(2) filter, as in a Docker container.
     pub seccomp: bool,
     /// Whether a filter, or the lack of a capability, keeps it from setting the hostname.
@@ -131,6 +133,7 @@ impl HostFacts {
             cap_sys_chroot: capabilities & CAP_SYS_CHROOT != 0,
             cap_setfcap: capabilities & CAP_SETFCAP != 0,
             limits_can_be_raised: caller.raises_limits,
+            prlimit: programs.prlimit,
             seccomp: status.field("Seccomp") == "2",
             // Too long to be set. Whether this process may is asked first: sethostname(2).
             hostname_refused: sethostname("n".repeat(65)) == Err(Errno::EPERM),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// Programs that advice is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Programs {
+    /// prlimit(1)
+    pub prlimit: bool,
     /// sudo(8)
     pub sudo: bool,
     /// sysctl(8)
@@ -31,6 +33,7 @@ impl Programs {
         let has = |program: &str| is_in(&directories, program);
         let installer = INSTALLERS.into_iter().find(|(program, _)| has(program));
         Programs {
+            prlimit: has("prlimit"),
             sudo: has("sudo"),
             sysctl: has("sysctl"),
             unshare: has("unshare"),

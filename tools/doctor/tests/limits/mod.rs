@@ -87,9 +87,9 @@ pub fn a_limit_of_processes_is_told(stage: &Stage) {
 }
 
 pub fn a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised(stage: &Stage) {
-    for (limit, title) in [
-        ("-n 11", "The limit of open files is reached"),
-        ("-f 100", "A limit of file sizes is in the way"),
+    for (limit, title, raised) in [
+        ("-n 11", "The limit of open files is reached", "ulimit -n 1024"),
+        ("-f 100", "A limit of file sizes is in the way", "ulimit -f unlimited"),
     ] {
         for which in ["-S", ""] {
             // What is not for an ordinary user to raise, nor for this root, no command here raises.
@@ -104,7 +104,7 @@ pub fn a_limit_of_open_files_or_of_their_size_is_told_and_can_be_raised(stage: &
             let (before, after) = shell.split_once("=\n").unwrap();
             let report = Report { text: before.into(), code: -1 };
             report.assert_states(&ALL_BUT_CGROUPS[..2]);
-            let command = if which == "-S" { "ulimit -S" } else { "prlimit --pid $$" };
+            let command = if which == "-S" { "ulimit -S" } else { raised };
             report.assert_cause("03-pid", title, &[command]);
             Report { text: after.into(), code: -1 }.assert_states(&ALL_BUT_CGROUPS);
         }
