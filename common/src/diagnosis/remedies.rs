@@ -202,20 +202,20 @@ pub(super) fn scope(facts: &HostFacts) -> Vec<Remedy> {
 pub(super) fn raised(facts: &HostFacts, resource: Resource) -> Vec<Remedy> {
     let Ok((now, most)) = getrlimit(resource) else { return Vec::new() };
     let (letter, name, enough) = match resource {
-        Resource::RLIMIT_FSIZE => ("f", "fsize", "-1"),
+        Resource::RLIMIT_FSIZE => ("f", "fsize", "unlimited"),
         Resource::RLIMIT_NOFILE => ("n", "nofile", "1024"),
         _ => ("u", "nproc", "1024"),
     };
-    let unlimited = enough.replace("-1", "unlimited");
     let command = if now < most {
         Some(format!("ulimit -S -{letter} $(ulimit -H -{letter})"))
     } else if facts.limits_can_be_raised && is_root(facts) {
-        Some(format!("ulimit -{letter} {unlimited}"))
+        Some(format!("ulimit -{letter} {enough}"))
     } else if facts.limits_can_be_raised && facts.prlimit {
-        let command = format!("prlimit --pid $$ --{name}={unlimited}:{unlimited}");
+        let command = format!("prlimit --pid $$ --{name}={enough}:{enough}");
         // The number is the caller's shell's, and so it is this shell that has to put it there.
         Some(with_root_as(facts, &command, &format!("\"{command}\"")))
     } else {
+        let enough = enough.replace("unlimited", "-1");
         run_of_engine(facts).map(|run| format!("{run} --ulimit {name}={enough}:{enough}"))
     };
     let gives_up = "a limit of what is started from this shell";
