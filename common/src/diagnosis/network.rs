@@ -24,8 +24,15 @@ pub(super) const ROWS: &[Row] = &[
         id: "no-such-device",
         title: "The modules bridge and veth are missing",
         is: |failure, _| failure.is_link(Errno::EOPNOTSUPP),
-        explanation: |_, _| "The kernel has no such devices: their modules are missing".into(),
+        explanation: |_, facts| {
+            let by_host = ", and the host of this container has to load them";
+            let end = if facts.caller.engine.is_some() { by_host } else { "" };
+            format!("The kernel has no such devices: their modules are missing{end}")
+        },
         remedies: |_, facts| {
+            if facts.caller.engine.is_some() {
+                return Vec::new();
+            }
             let mut remedies = vec![remedy(with_root(facts, "modprobe -a bridge veth"), NOTHING)];
             if facts.installer == Some("apt-get install") {
                 let package = "linux-modules-extra-$(uname -r)";

@@ -178,9 +178,14 @@ fn where_no_engine_is_known_none_is_named() {
 #[test]
 fn injected_missing_modules_are_loaded_or_installed() {
     let facts = HostFacts { installer: Some("apt-get install"), ..namespace_root() };
-    let missing = std::io::Error::from_raw_os_error(Errno::EOPNOTSUPP as i32);
-    let error = Error::new(missing).context(Step::Link("brg0".into()));
-    assert_advice(error, &facts, &["sudo modprobe -a bridge veth", "linux-modules-extra"]);
+    let error = || {
+        let missing = std::io::Error::from_raw_os_error(Errno::EOPNOTSUPP as i32);
+        Error::new(missing).context(Step::Link("brg0".into()))
+    };
+    assert_advice(error(), &facts, &["sudo modprobe -a bridge veth", "linux-modules-extra"]);
+    let inside = HostFacts { caller: caller(true, Some(Engine::Docker)), ..facts };
+    let advice = assert_advice(error(), &inside, &["the host of this container has to load them"]);
+    assert_eq!(advice.remedies, []);
 }
 
 #[test]
