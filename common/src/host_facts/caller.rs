@@ -103,7 +103,7 @@ impl Caller {
     }
 
     /// All that is so or is not, in the order that it is told in.
-    fn flags(&mut self) -> [&mut bool; 10] {
+    fn flags(&mut self) -> [&mut bool; 11] {
         [
             &mut self.root,
             &mut self.by_sudo,
@@ -112,6 +112,7 @@ impl Caller {
             &mut self.administers,
             &mut self.raises_limits,
             &mut self.systemd,
+            &mut self.programs.prlimit,
             &mut self.programs.sudo,
             &mut self.programs.sysctl,
             &mut self.programs.unshare,
@@ -213,7 +214,7 @@ mod tests {
             programs: Programs { unshare: true, installer: Some("apk add"), ..Programs::default() },
             engine: Some(Engine::Nspawn),
         };
-        assert_eq!(caller.to_word(), "10011010012systemd-nspawn");
+        assert_eq!(caller.to_word(), "100110100012systemd-nspawn");
         Caller::inherit(&caller.to_word());
         assert_eq!(Caller::get(), caller);
     }
