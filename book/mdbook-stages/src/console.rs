@@ -230,7 +230,7 @@ pub fn blocks(chapter: &str) -> Result<Vec<Block>> {
 }
 
 /// Returns what the fenced blocks of a chapter say they are, and where they are.
-pub fn fenced(chapter: &str) -> Vec<(String, Range<usize>)> {
+fn fenced(chapter: &str) -> Vec<(String, Range<usize>)> {
     let events = new_cmark_parser(chapter, &MarkdownOptions::default()).into_offset_iter();
     let fenced = events.filter_map(|(event, range)| match event {
         Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => Some((info.into(), range)),

@@ -102,20 +102,31 @@ impl Caller {
         CALLER.get_or_init(|| caller);
     }
 
-    /// All that is so or is not, in the order that it is told in.
+    /// All that is so or is not, in the order that it is told in. Taken apart, since what is not here is not known inside.
     fn flags(&mut self) -> [&mut bool; 11] {
+        let Caller {
+            root,
+            by_sudo,
+            user_namespace,
+            foreign_cgroups,
+            administers,
+            raises_limits,
+            systemd,
+            programs: Programs { prlimit, sudo, sysctl, unshare, installer: _ },
+            engine: _,
+        } = self;
         [
-            &mut self.root,
-            &mut self.by_sudo,
-            &mut self.user_namespace,
-            &mut self.foreign_cgroups,
-            &mut self.administers,
-            &mut self.raises_limits,
-            &mut self.systemd,
-            &mut self.programs.prlimit,
-            &mut self.programs.sudo,
-            &mut self.programs.sysctl,
-            &mut self.programs.unshare,
+            root,
+            by_sudo,
+            user_namespace,
+            foreign_cgroups,
+            administers,
+            raises_limits,
+            systemd,
+            prlimit,
+            sudo,
+            sysctl,
+            unshare,
         ]
     }
 }

@@ -324,8 +324,7 @@ impl Host {
     #[track_caller]
     pub fn inside_process<V: Value>(&self, pid: Pid, probe: impl FnOnce() -> V) -> V {
         let files = self.others(pid, &["user", "mnt", "uts", "ipc", "net", "cgroup"]);
-        let inside = || json(enter(&files).map(|()| probe()));
-        Container::new(self.play_function(Box::new(inside))).value
+        self.play(|| enter(&files).map(|()| probe())).value
     }
 
     /// As [`Host::inside_process`], in namespaces of these kinds alone; None where one may not be entered.
@@ -445,11 +444,7 @@ impl Host {
 
 /// Returns a function as one whose value is JSON.
 fn boxed<'a, T: Value>(function: impl FnOnce() -> Result<T> + 'a) -> Function<'a> {
-    Box::new(|| json(function()))
-}
-
-fn json<T: Value>(value: Result<T>) -> Result<String> {
-    Ok(serde_json::to_string(&value?)?)
+    Box::new(|| Ok(serde_json::to_string(&function()?)?))
 }
 
 /// Enters namespaces, one after the other.
