@@ -44,7 +44,7 @@ pub fn advised(line: &str) -> Vec<String> {
 /// It finds what it would find with sudo: not every user has /usr/sbin in `PATH`.
 #[track_caller]
 pub fn follow(advice: &str) -> String {
-    let advice = advice.replace("sudo ", "");
+    let advice = typed_by_root(advice);
     let visible = without_quoted(&advice);
     if let Some(wrong) = visible.split(['|', ';', '&', '\n']).find(|command| !may_follow(command)) {
         panic!("no test follows the advice `{wrong}`, in `{advice}`");
@@ -52,6 +52,14 @@ pub fn follow(advice: &str) -> String {
     let path = env::var("PATH").unwrap_or_default();
     let mut sh = Command::new("sh");
     Output::of(sh.args(["-e", "-c", &advice]).env("PATH", format!("{path}:/usr/sbin:/sbin"))).ok()
+}
+
+/// Returns an advice without the sudo, or the su where there is no sudo, of those that are root already.
+fn typed_by_root(advice: &str) -> String {
+    let of_su = advice.strip_prefix("su -c '").and_then(|rest| rest.strip_suffix('\''));
+    // With another quote in it there would be more to take away.
+    let command = of_su.filter(|command| !command.contains('\''));
+    command.map_or_else(|| advice.replace("sudo ", ""), str::to_owned)
 }
 
 /// Returns a command with `quoted` in place of what is between single quotes, where a shell sees nothing but a word.
@@ -76,7 +84,19 @@ fn may_follow(command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::may_follow;
+    use super::{may_follow, typed_by_root};
+
+    #[test]
+    fn root_takes_neither_sudo_nor_su() {
+        for (advice, typed) in [
+            ("sudo sysctl a=1", "sysctl a=1"),
+            ("su -c 'sysctl a=1'", "sysctl a=1"),
+            ("sysctl a=1", "sysctl a=1"),
+            (r"su -c 'echo '\''a'", r"su -c 'echo '\''a'"),
+        ] {
+            assert_eq!(typed_by_root(advice), typed);
+        }
+    }
 
     #[test]
     fn what_changes_the_machine_is_no_advice_to_follow() {

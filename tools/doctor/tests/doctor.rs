@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::rootfs;
-use conformance::{As, Output, Stage, advised, follow, has_root, need, probe, skip, tests};
+use conformance::{As, Output, Stage, advised, follow, has, has_root, need, probe, skip, tests};
 use conformance::{snapshot::Snapshot, terminal::Terminal};
 use help::{ALL_BUT_CGROUPS, Report, before_and_after, sh};
 use nix::errno::Errno;
@@ -172,7 +172,9 @@ fn debians_switch_can_be_switched_back(stage: &Stage) {
     };
     let report = run();
     let title = "User namespaces are for root alone";
-    let words = ["EPERM", "sudo sysctl kernel.unprivileged_userns_clone=1", "gives up: a layer"];
+    let set = "sysctl kernel.unprivileged_userns_clone=1";
+    let command = if has("sudo") { format!("sudo {set}") } else { format!("su -c '{set}'") };
+    let words = ["EPERM", &command, "gives up: a layer"];
     report.assert_cause("05-user", title, &words);
     report.assert_cause("01-uts", title, &words);
     Report::now(stage).assert_states(&ALL_BUT_CGROUPS);
