@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::{env, io, thread};
+use std::{env, io};
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -193,14 +193,11 @@ fn run_all(suite: &Suite) -> Result<ExitCode> {
             }));
         }
     }
-    let mut arguments = Arguments::from_args();
+    let arguments = Arguments::from_args();
     if !arguments.list {
         beside::build(suite.beside)?;
     }
-    // These tests wait for processes more than they compute.
-    let processors = thread::available_parallelism().map_or(1, |number| number.get());
-    arguments.test_threads.get_or_insert(4 * processors);
-    Ok(needs::run(&arguments, trials))
+    Ok(needs::run(arguments, trials))
 }
 
 /// Runs the steps in their order. The first that fails is the only one that is shown.

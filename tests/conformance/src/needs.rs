@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::sync::Mutex;
-use std::{env, io};
+use std::{env, io, thread};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use nix::unistd::{geteuid, getpid};
@@ -109,10 +109,13 @@ fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Runs the tests of a program. The last line tells what was left out so far, in this program and in those that the
+/// Runs the tests of a program, where nobody says otherwise more of them at a time than there are processors: they wait for
+/// processes more than they compute. The last line tells what was left out so far, in this program and in those that the
 /// same Cargo has run before.
-pub fn run(arguments: &Arguments, trials: Vec<Trial>) -> ExitCode {
-    let conclusion = libtest_mimic::run(arguments, trials);
+pub fn run(mut arguments: Arguments, trials: Vec<Trial>) -> ExitCode {
+    let processors = thread::available_parallelism().map_or(1, |number| number.get());
+    arguments.test_threads.get_or_insert(4 * processors);
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
         let own = LEFT_OUT.lock().expect("nobody panics with it").clone();
         // What another user has built takes no notes.

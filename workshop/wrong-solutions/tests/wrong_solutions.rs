@@ -9,7 +9,6 @@
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
-use std::thread;
 
 use conformance::needs::{self, CGROUP};
 use conformance::skipped;
@@ -70,11 +69,7 @@ fn main() -> ExitCode {
             || complete(case),
         ));
     }
-    let mut arguments = Arguments::from_args();
-    // Some wait for an answer that does not come.
-    let processors = thread::available_parallelism().map_or(1, |number| number.get());
-    arguments.test_threads.get_or_insert(2 * processors);
-    needs::run(&arguments, trials)
+    needs::run(Arguments::from_args(), trials)
 }
 
 /// Whether an exercise has what belongs to it.

@@ -87,7 +87,7 @@ fn run_all(_: &()) -> Result<ExitCode> {
     if env::var_os("BOOK_UPDATE").is_none() {
         trials.extend(runner::trials(&place));
     }
-    Ok(needs::run(&arguments, trials))
+    Ok(needs::run(arguments, trials))
 }
 
 /// Finds the chapters' files.
